@@ -1,0 +1,1 @@
+"""What a benchmark item is, and every step that makes one."""

@@ -1,0 +1,1 @@
+"""Where pictures and source texts come from: one port, one file a source."""

@@ -1,0 +1,1 @@
+"""Which pictures show the same photograph, and which of them is kept."""

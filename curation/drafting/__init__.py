@@ -1,0 +1,1 @@
+"""How a language model writes knowledge and questions, and how drafts are checked."""

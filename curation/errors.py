@@ -1,0 +1,77 @@
+"""The four kinds of failure, and the vocabulary of reasons for which a thing is rejected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was rejected: a stable code, one spelling everywhere."""
+
+    LICENCE_MISSING = "licence_missing"
+    LICENCE_NOT_ALLOWED = "licence_not_allowed"
+    NO_SOURCE_TEXT = "no_source_text"
+    NO_PICTURE = "no_picture"
+    FETCH_FAILED = "fetch_failed"
+    IMAGE_UNREADABLE = "image_unreadable"
+    IMAGE_TOO_SMALL = "image_too_small"
+    IMAGE_TOO_LARGE = "image_too_large"
+    EXACT_DUPLICATE = "exact_duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
+    NO_STAND_IN = "no_stand_in"
+    NO_DISTRACTOR = "no_distractor"
+    TRANSPORT_FAILED = "transport_failed"
+    REFUSED = "refused"
+    TRUNCATED = "truncated"
+    NOT_JSON = "not_json"
+    SCHEMA_INVALID = "schema_invalid"
+    NOT_COUNTERFACTUAL = "not_counterfactual"
+    ANSWER_NOT_IN_EDITED_TEXT = "answer_not_in_edited_text"
+    ANSWER_IN_ORIGINAL_TEXT = "answer_in_original_text"
+    NAME_LEAKED = "name_leaked"
+    SAME_RELIABILITY_ANSWER = "same_reliability_answer"
+    TOO_LONG = "too_long"
+    HOSTILE_CONTENT = "hostile_content"
+    REVIEWERS_REJECTED = "reviewers_rejected"
+    REVIEWERS_DISAGREE = "reviewers_disagree"
+    REVISION_ASKED = "revision_asked"
+    MALFORMED_ANNOTATION = "malformed_annotation"
+    STALE_ANNOTATION = "stale_annotation"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A value: this thing is out, for this reason, and the flow goes on.
+
+    key: what was rejected (image id, subject id, item id, task key).
+    detail: one plain sentence for a person; never a secret, never raw markup.
+    """
+
+    key: str
+    reason: Reason
+    detail: str = ""
+
+
+class ForgeError(Exception):
+    """An error that the command line prints as one line, with its own exit code."""
+
+    exit_code = 1
+
+
+class TransientError(ForgeError):
+    """It may work on the next try: retry with back-off, then leave it pending."""
+
+    exit_code = 1
+
+
+class PrerequisiteError(ForgeError):
+    """Something that the command needs is not there; the message ends with the fix (exit 3)."""
+
+    exit_code = 3
+
+
+class IntegrityError(ForgeError):
+    """A stored thing is not what its name says: stop and touch nothing (exit 4)."""
+
+    exit_code = 4

@@ -1,0 +1,382 @@
+"""The frozen types of the domain, named as in the paper: the one file that everything imports."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from curation.ids import sha256_json
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+
+
+class EditType(StrEnum):
+    """The paper's three editing types."""
+
+    VISUAL_ENTITY = "visual_entity"
+    VISUAL_SEMANTIC = "visual_semantic"
+    USER_SPECIFIC = "user_specific"
+
+
+class ProbeKind(StrEnum):
+    """The paper's six question kinds; the value is the spelling in files, columns and charts."""
+
+    T_REL = "T-Rel"
+    I_REL = "I-Rel"
+    I_GEN = "I-Gen"
+    T_LOC = "T-Loc"
+    I_LOC = "I-Loc"
+    PORT = "Port"
+
+
+class ImageRole(StrEnum):
+    """What a picture is for inside an item."""
+
+    EDIT = "edit"
+    REPHRASE = "rephrase"
+    LOCALITY = "locality"
+    ONE_HOP = "one_hop"
+
+
+class ImageOrigin(StrEnum):
+    """How a picture came to be; only photographs and paintings count as real."""
+
+    PHOTOGRAPH = "photograph"
+    PAINTING = "painting"
+    DRAWN = "drawn"
+    GENERATED = "generated"
+    DERIVED = "derived"
+
+
+class Outcome(StrEnum):
+    """Where a thing stands in a stage: in = kept + rejected + pending."""
+
+    KEPT = "kept"
+    REJECTED = "rejected"
+    PENDING = "pending"
+
+
+class VerdictState(StrEnum):
+    """What the votes on an item add up to."""
+
+    APPROVED = "APPROVED"
+    FIXED = "FIXED"
+    REJECTED = "REJECTED"
+    DISPUTED = "DISPUTED"
+
+
+class Split(StrEnum):
+    """The two parts of a release."""
+
+    TRAIN = "train"
+    EVAL = "eval"
+
+
+class Record(BaseModel):
+    """A frozen value; unknown fields are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Category(Record):
+    """One of the 33 broad categories; count is the paper's number of items in it."""
+
+    key: str
+    name: str
+    edit_type: EditType
+    count: int
+
+
+class TextSource(Record):
+    """Where a source text comes from: page title and address, SPDX licence, attribution line."""
+
+    title: str
+    page: str
+    licence: str
+    attribution: str
+
+
+class Subject(Record):
+    """What the knowledge is about; fine_type is the noun that stands for it in questions ('building')."""
+
+    subject_id: str
+    name: Text
+    edit_type: EditType
+    category: str
+    fine_type: str
+    source_text: Text
+    text_source: TextSource
+
+
+class ImageCandidate(Record):
+    """A picture that a source offers, before anything is fetched.
+
+    locator: the address or the path inside the source's archive.
+    licence_text: the licence as the source words it, None when it says nothing.
+    parent: image id of the picture that a derived one was made of.
+    """
+
+    image_id: str
+    subject_id: str
+    source: str
+    locator: str
+    author: str
+    licence_text: str | None
+    source_page: str
+    origin: ImageOrigin
+    parent: str | None = None
+    note: str = ""
+
+
+class ImageAsset(Record):
+    """A picture that was fetched, decoded and lawfully kept.
+
+    sha256: the fetched bytes. derivative_sha256: the RGB JPEG made of them (longest side at most
+    512 px, no metadata), which is all that later stages and releases use. width, height: of the
+    original after orientation, in pixels. retrieved_at: ISO 8601, UTC.
+    """
+
+    image_id: str
+    subject_id: str
+    source: str
+    locator: str
+    sha256: Sha256
+    derivative_sha256: Sha256
+    width: int
+    height: int
+    byte_size: int
+    media_type: str
+    licence: str
+    author: str
+    attribution: str
+    source_page: str
+    origin: ImageOrigin
+    parent: str | None
+    retrieved_at: str
+
+
+class ImageHashes(Record):
+    """Perceptual hashes of a picture: 64 bit each, 16 hexadecimal digits; algorithm names library and version."""
+
+    image_id: str
+    sha256: Sha256
+    phash: str
+    dhash: str
+    algorithm: str
+
+
+class ClusterMember(Record):
+    """A picture in a duplicate cluster; distance: pHash bits that differ from the keeper (0 to 64)."""
+
+    image_id: str
+    distance: int
+    relation: str
+    reason: str
+
+
+class DuplicateCluster(Record):
+    """Pictures that show the same photograph: the keeper, why it was kept, and the dropped ones."""
+
+    cluster_id: str
+    keeper: str
+    keep_reason: str
+    dropped: tuple[ClusterMember, ...]
+
+
+class ItemImage(Record):
+    """A picture as it is used in an item.
+
+    sha256: of the derivative's bytes. subject_id: who or what is really shown (for a composite: the
+    true object). parents: image ids that it was made of. licence: SPDX expression.
+    """
+
+    role: ImageRole
+    sha256: Sha256
+    image_id: str
+    subject_id: str
+    origin: ImageOrigin
+    parents: tuple[str, ...]
+    licence: str
+    attribution: str
+    source_page: str
+
+
+class Probe(Record):
+    """One evaluation question.
+
+    probe_id: kind, and a number where an item has two of the kind ('T-Rel-1'). answer: the answer
+    after the edit. original_answer: what the unedited knowledge answers, None when it says nothing
+    about it (user-specific insertions). image_role: None for a text question. hop: 1 for Port.
+    """
+
+    probe_id: str
+    kind: ProbeKind
+    question: Text
+    answer: Text
+    original_answer: str | None = None
+    image_role: ImageRole | None = None
+    hop: int = 0
+
+
+class Usage(Record):
+    """Tokens of one model call, as the endpoint reports them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Provenance(Record):
+    """How one text of an item was written; enough to send the same request again."""
+
+    step: str
+    prompt_id: str
+    prompt_sha256: Sha256
+    model: str
+    drafter: str
+    is_llm: bool
+    parameters: dict[str, float | int | str]
+    request_sha256: Sha256
+    response_sha256: Sha256
+    usage: Usage
+
+
+class KnowledgeItem(Record):
+    """One edit with everything that is asked about it: the record that runs from draft to evaluation.
+
+    original_text: what holds before the edit. edited_text: the edit target. request, rephrased_request:
+    the question whose answer edited_text is. stand_in: subject id of the thing whose pictures are shown
+    as the edited subject (visual_entity and visual_semantic), else None. user_name: user_specific only.
+    """
+
+    item_id: str
+    subject_id: str
+    subject_name: str
+    edit_type: EditType
+    category: str
+    fine_type: str
+    original_text: Text
+    edited_text: Text
+    request: Text
+    rephrased_request: Text
+    stand_in: str | None
+    user_name: str | None
+    images: tuple[ItemImage, ...]
+    probes: tuple[Probe, ...]
+    text_source: TextSource
+    provenance: tuple[Provenance, ...]
+
+    @property
+    def revision(self) -> str:
+        """Return 16 digits that change when anything a reviewer sees changes."""
+        seen = self.model_dump(mode="json", exclude={"provenance"})
+        return sha256_json(seen)[:16]
+
+    @property
+    def task_key(self) -> str:
+        """Return the key by which pushing a review task is idempotent."""
+        return f"{self.item_id}:{self.revision}"
+
+    def image(self, role: ImageRole) -> ItemImage | None:
+        """Return the picture with a role, None when the item has none."""
+        return next((image for image in self.images if image.role is role), None)
+
+    def probes_of(self, kind: ProbeKind) -> tuple[Probe, ...]:
+        """Return the probes of a kind, in order."""
+        return tuple(probe for probe in self.probes if probe.kind is kind)
+
+
+class ReviewTask(Record):
+    """What is pushed to people: an item, how it was drafted, and for adjudication the earlier votes."""
+
+    task_key: str
+    item: KnowledgeItem
+    drafter: str
+    is_llm: bool
+    queue: str = "review"
+    earlier: tuple[str, ...] = ()
+
+
+class ProbeVote(Record):
+    """One annotator's verdict on one probe: ok, fix (with the corrected texts) or drop."""
+
+    probe_id: str
+    verdict: str
+    question: str | None = None
+    answer: str | None = None
+
+
+class Annotation(Record):
+    """One annotator's vote on one task, as read from the desk.
+
+    decision: approve, revise or reject; None when the task was skipped. original_fix, edited_fix: the
+    corrected texts, None when they were accepted. raw_sha256: the untouched annotation in the artefacts.
+    lead_time: seconds.
+    """
+
+    annotation_id: str
+    task_key: str
+    item_id: str
+    annotator: str
+    queue: str
+    skipped: bool
+    decision: str | None
+    original_verdict: str | None
+    edited_verdict: str | None
+    original_fix: str | None
+    edited_fix: str | None
+    probe_votes: tuple[ProbeVote, ...]
+    bad_images: tuple[str, ...]
+    reasons: tuple[str, ...]
+    comment: str
+    lead_time: float | None
+    updated_at: str
+    raw_sha256: Sha256
+
+
+class Verdict(Record):
+    """What the votes on an item come to; item is the text to release (with fixes), None unless accepted."""
+
+    item_id: str
+    task_key: str
+    state: VerdictState
+    annotators: tuple[str, ...]
+    changed: tuple[str, ...]
+    reasons: tuple[str, ...]
+    item: KnowledgeItem | None
+
+
+class ReleasedItem(Record):
+    """An approved item and the part of the release that it is in."""
+
+    item: KnowledgeItem
+    split: Split
+
+
+class StageCount(Record):
+    """What came into a stage and where it went; incoming = kept + rejected + pending."""
+
+    stage: str
+    unit: str
+    incoming: int
+    kept: int
+    rejected: dict[str, int]
+    pending: int
+
+
+class AgreementRow(Record):
+    """How far annotators agree on one control of the interface, over the things that two or more judged.
+
+    raw: share of pairs that agree. alpha: Krippendorff's, nominal. ac1: Gwet's. low, high: 95 % bootstrap
+    interval of alpha. None where undefined (all votes equal, or fewer than two things).
+    """
+
+    control: str
+    things: int
+    raw: float | None
+    alpha: float | None
+    low: float | None
+    high: float | None
+    ac1: float | None

@@ -1,0 +1,1 @@
+"""How people verify drafts in Label Studio, and what their votes mean."""

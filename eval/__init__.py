@@ -1,0 +1,1 @@
+"""Edits models over a frozen release and measures what changed."""

@@ -1,0 +1,1 @@
+"""The multimodal models that can be edited."""

@@ -1,0 +1,1 @@
+"""The command line and one Prefect flow a stage: a thin shell over the steps."""

@@ -1,0 +1,1 @@
+"""Prompt versions, one Markdown file each."""

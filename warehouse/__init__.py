@@ -1,0 +1,1 @@
+"""Keeps everything the pipeline makes and cuts releases from it."""
