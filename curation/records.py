@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from curation.ids import sha256_json
 
@@ -159,7 +159,7 @@ class ImageAsset(Record):
 
 
 class ImageHashes(Record):
-    """Perceptual hashes of a picture: 64 bit each, 16 hexadecimal digits; algorithm names library and version."""
+    """Perceptual hashes of a picture, 64 bit in 16 hexadecimal digits; algorithm: library and version."""
 
     image_id: str
     sha256: Sha256
