@@ -38,6 +38,7 @@ class Reason(StrEnum):
     REVISION_ASKED = "revision_asked"
     MALFORMED_ANNOTATION = "malformed_annotation"
     STALE_ANNOTATION = "stale_annotation"
+    ORIGINAL_ANSWER_NOT_IN_TEXT = "original_answer_not_in_text"
 
 
 @dataclass(frozen=True, slots=True)
