@@ -65,7 +65,8 @@ def render_card(
 def render_attribution(items: Sequence[ReleasedItem]) -> str:
     """Return one line a picture and one a source text: who made it, under which licence, from which page."""
     pictures = [
-        f"- `{image.sha256[:20]}` ({image.origin}, {image.licence}): {_credit(image.attribution, image.source_page)}"
+        f"- `{image.sha256[:20]}` ({image.origin}, {image.licence}): "
+        f"{_credit(image.attribution, image.source_page)}"
         for image in different_pictures(items)
     ]
     texts = sorted(

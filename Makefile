@@ -1,0 +1,68 @@
+# MMKE Forge. `make` alone prints this help.
+PY ?= python3
+VENV := .venv
+STUDIO := .venv-label-studio
+BIN := $(VENV)/bin
+SAMPLE := .cache/sample/gcompris-qt-data.deb
+TEMPLATE := .cache/label-studio-template
+# uv does not read pip's folder of local wheels (the CPU build of torch lies there), but takes the same value.
+export UV_FIND_LINKS ?= $(shell $(PY) -m pip config get global.find-links 2>/dev/null)
+# One thread: on shared cores torch's own threads only wait for each other.
+export OMP_NUM_THREADS := 1
+export HF_HUB_OFFLINE := 1
+VERSION ?= 0.1.0
+
+.PHONY: help setup sample demo test check label-studio lock build clean
+.DEFAULT_GOAL := help
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.done $(STUDIO)/.done ## Install everything: the project's environment and Label Studio's own
+
+$(VENV)/.done: pyproject.toml constraints.txt
+	$(PY) -m venv $(VENV)
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[eval,sample,dev]'
+	@! $(BIN)/uv pip list --python $(BIN)/python 2>/dev/null | grep -iE '^nvidia-|^triton' || (echo "CUDA packages came in; constraints.txt must pin torch" && false)
+	touch $@
+
+# Label Studio pins openai<2 and others that this project cannot live with: an environment of its own.
+$(STUDIO)/.done: requirements/label-studio.txt $(VENV)/.done
+	$(PY) -m venv $(STUDIO)
+	$(BIN)/uv pip install -q --compile-bytecode --python $(STUDIO)/bin/python -r requirements/label-studio.txt
+	touch $@
+
+sample: $(SAMPLE) ## Fetch the sample photographs (Debian's gcompris-qt-data)
+
+$(SAMPLE):
+	@command -v apt-get >/dev/null || (echo "the sample needs apt-get (Debian); put gcompris-qt-data.deb at $(SAMPLE) instead" && false)
+	mkdir -p $(@D)/.part
+	cd $(@D)/.part && (apt-get download -q gcompris-qt-data || (apt-get update -q && apt-get download -q gcompris-qt-data))
+	mv $(@D)/.part/gcompris-qt-data_*.deb $@
+	rm -rf $(@D)/.part
+
+demo: setup sample ## The main job, end to end: photographs to a frozen release, an evaluation and a report
+	$(BIN)/mmke run $(VERSION) --scripted
+
+test: setup sample ## Every test
+	$(BIN)/pytest
+
+check: $(VENV)/.done ## ruff, mypy --strict, import layers, length of files and functions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/unit/test_layers.py
+
+label-studio: setup ## Keep Label Studio up for a person to try; prints the address and the account
+	$(BIN)/mmke label-studio
+
+lock: $(VENV)/.done ## Resolve the constraints anew (needs the CPU torch wheel in sight)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --no-header --no-annotate --no-emit-index-url --no-emit-find-links -q -o constraints.new
+	sed 's/+cpu$$//' constraints.new > constraints.txt && rm constraints.new
+
+build: $(VENV)/.done ## Build the wheel into dist/
+	$(BIN)/uv build -q --wheel
+
+clean: ## Remove what the project made: data, caches, environments
+	rm -rf .mmke .cache dist $(VENV) $(STUDIO)

@@ -1,0 +1,92 @@
+"""What the stages show while they work and when they end: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from curation.records import AgreementRow, StageCount
+
+OUT = Console(highlight=False, width=None)
+ERR = Console(stderr=True, highlight=False)
+LINE_SECONDS = 5.0
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show how far long work is; the yielded function takes a label, how many are done, and of how many."""
+    if not ERR.is_terminal:
+        yield _plain_lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=ERR, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def bar(label: str, done: int, total: int) -> None:
+            if label not in tasks:
+                tasks[label] = bars.add_task(label, total=total)
+            bars.update(tasks[label], completed=done, total=total)
+
+        yield bar
+
+
+def _plain_lines() -> Callable[[str, int, int], None]:
+    last = time.monotonic()
+
+    def line(label: str, done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_SECONDS:
+            last = time.monotonic()
+            say(f"  {label}: {done}/{total}")
+
+    return line
+
+
+def say(text: str) -> None:
+    """Write one plain line of progress to standard error; text from outside is never read as markup."""
+    ERR.print(text, markup=False, soft_wrap=True)
+
+
+def say_result(text: str) -> None:
+    """Write one plain line of a result to standard output."""
+    OUT.print(text, markup=False, soft_wrap=True)
+
+
+def show_counts(counts: Sequence[StageCount]) -> None:
+    """Print in = kept + rejected (by reason) + pending, one line a count."""
+    for count in counts:
+        reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(count.rejected.items()))
+        rejected = sum(count.rejected.values())
+        shown = f"{rejected} rejected ({reasons})" if reasons else "0 rejected"
+        summed = f"{count.kept} kept + {shown} + {count.pending} pending"
+        say_result(f"{count.stage:<10} {count.incoming} {count.unit} = {summed}")
+
+
+def show_agreement(rows: Sequence[AgreementRow]) -> None:
+    """Print how far annotators agree, a line a control; a dash where a figure is undefined."""
+    table = Table(title="Agreement of the annotators")
+    for heading in ("control", "things", "raw", "Krippendorff's alpha", "95 % interval", "Gwet's AC1"):
+        table.add_column(heading, justify="left" if heading == "control" else "right")
+    for row in rows:
+        interval = f"{row.low:.2f} to {row.high:.2f}" if row.low is not None and row.high is not None else "-"
+        table.add_row(row.control, str(row.things), _two(row.raw), _two(row.alpha), interval, _two(row.ac1))
+    OUT.print(table)
+
+
+def show_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; the first column is text, the others numbers."""
+    table = Table(title=title)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    OUT.print(table)
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

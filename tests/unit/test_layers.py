@@ -1,0 +1,96 @@
+"""The architecture as a test: who imports whom, where third-party systems live, how long things are."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("curation", "prompts", "warehouse", "eval", "flows")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+GROUND = {"curation.records", "curation.errors", "curation.ids"}
+# The modules at the top of curation that every step may use.
+SHARED = GROUND | {"curation.taxonomy", "curation.licences", "curation.images"}
+STEPS = {"curation.collecting", "curation.deduplicating", "curation.drafting", "curation.reviewing"}
+HOMES = {
+    "prefect": "flows",
+    "typer": "flows",
+    "duckdb": "warehouse",
+    "pyarrow": "warehouse",
+    "torch": "eval",
+    "transformers": "eval",
+    "sentence_transformers": "eval",
+    "openai": "curation/drafting",
+    "label_studio_sdk": "curation/reviewing",
+}
+MAX_FILE, MAX_FUNCTION = 320, 55
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def within(name: str, allowed: set[str]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in allowed)
+
+
+def allowed_for(module: str) -> set[str]:
+    """Return the packages of ours that a module may import."""
+    if module.startswith("flows"):
+        return set(PACKAGES)
+    if module.startswith("eval"):
+        return GROUND | {"eval", "warehouse.release"}
+    if module.startswith("warehouse"):
+        return GROUND | {"warehouse", "curation.licences"}
+    step = next((step for step in STEPS if within(module, {step})), None)
+    if step:
+        return SHARED | {step}
+    return SHARED | {module}
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_run_one_way(path: Path) -> None:
+    ours = {name for name in imported(path) if name.split(".")[0] in PACKAGES}
+    wrong = {name for name in ours if not within(name, allowed_for(module_of(path)))}
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_a_third_party_system_lives_in_one_folder(path: Path) -> None:
+    place = path.relative_to(ROOT).as_posix()
+    wrong = {
+        name
+        for name in imported(path)
+        if name.split(".")[0] in HOMES and not place.startswith(HOMES[name.split(".")[0]])
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_files_and_functions_are_short(path: Path) -> None:
+    text = path.read_text()
+    limit = 420 if module_of(path) == "curation.records" else MAX_FILE  # the one file of all types
+    assert text.count("\n") <= limit
+    functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert [f.name for f in functions if (f.end_lineno or f.lineno) - f.lineno + 1 > MAX_FUNCTION] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_a_module_says_what_it_is_for(path: Path) -> None:
+    assert (ast.get_docstring(ast.parse(path.read_text())) or "").split("\n")[0].endswith(".")
+
+
+def test_no_drawer_names() -> None:
+    drawers = {"utils", "util", "common", "base", "manager", "helper", "helpers", "misc"}
+    assert not [path for path in FILES if path.stem in drawers]
