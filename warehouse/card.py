@@ -111,7 +111,7 @@ def _type_row(items: Sequence[ReleasedItem], edit_type: EditType) -> dict[str, A
 
 def _categories(items: Sequence[ReleasedItem]) -> list[dict[str, Any]]:
     number = Counter((str(entry.item.edit_type), entry.item.category) for entry in items)
-    return [{"key": key, "edit_type": kind, "items": n} for (kind, key), n in sorted(number.items())]
+    return [{"key": key, "edit_type": kind, "number": n} for (kind, key), n in sorted(number.items())]
 
 
 def _counted(values: Sequence[str], label: str) -> list[dict[str, Any]]:

@@ -82,7 +82,8 @@ def test_files_and_functions_are_short(path: Path) -> None:
     text = path.read_text()
     limit = 420 if module_of(path) == "curation.records" else MAX_FILE  # the one file of all types
     assert text.count("\n") <= limit
-    functions = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
     assert [f.name for f in functions if (f.end_lineno or f.lineno) - f.lineno + 1 > MAX_FUNCTION] == []
 
 
