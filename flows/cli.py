@@ -37,6 +37,7 @@ Scripted = Annotated[
     bool,
     typer.Option("--scripted", help="Let scripted annotators vote, as the demo does in place of people."),
 ]
+Until = Annotated[str, typer.Option("--until", help="Stop after this stage.")]
 PENDING = 6
 
 
@@ -180,12 +181,16 @@ def report(version: Version) -> None:
 
 
 @app.command()
-def run(version: Version = "0.1.0", scripted: Scripted = False) -> None:
-    """Run every stage in order, from pictures to the report."""
+def run(version: Version = "0.1.0", scripted: Scripted = False, until: Until = "report") -> None:
+    """Run every stage in order: collect, dedupe, draft, verify (push and pull), freeze, evaluate, report."""
     with _prefect() as settings:
-        from flows.pipeline import pipeline
+        from flows.pipeline import STAGES, pipeline
 
-        typer.echo(f"report: {pipeline(settings, version, scripted)}")
+        if until not in STAGES:
+            raise typer.BadParameter(f"{until!r} is no stage; the stages are {', '.join(STAGES)}")
+        page = pipeline(settings, version, scripted, until)
+        if page:
+            typer.echo(f"report: {page}")
 
 
 @app.command()

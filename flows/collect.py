@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
-from curation.collecting.collect import collect_candidate
 from curation.galleries import contact_sheet
 from prefect import flow
 
+from curation.collecting.collect import collect_candidate, without_pictures
 from curation.errors import Rejected, TransientError
 from curation.records import ImageAsset, ImageCandidate, Outcome, StageCount, Subject
 from flows.chunks import in_chunks
@@ -22,11 +23,10 @@ SUBJECTS, PICTURES = "subjects", "collect"
 def collect(settings: Settings) -> list[StageCount]:
     """Fetch what the source offers; what was collected before is not fetched again."""
     source, kept = image_source(settings), artefacts(settings)
-    listed = source.subjects()
+    listed = _first_of_each_category(source.subjects(), settings.per_category)
     subjects = {entry.subject_id: entry for entry in listed if isinstance(entry, Subject)}
     with open_store(settings.home) as store:
         store.append([record_event("subject", key, subject) for key, subject in subjects.items()])
-        store.settle(SUBJECTS, [_subject_outcome(entry) for entry in listed])
         known = {key: ImageAsset.model_validate(value) for key, value in store.payloads("image").items()}
     candidates = [candidate for subject in subjects.values() for candidate in source.search(subject)]
 
@@ -45,12 +45,29 @@ def collect(settings: Settings) -> list[StageCount]:
             store.append(found)
 
     results = in_chunks(PICTURES, candidates, settings, work, keep)
+    assets = [result for _, result in results if isinstance(result, ImageAsset)]
+    bare = {entry.key: entry for entry in without_pictures(subjects.values(), assets)}
     with open_store(settings.home) as store:
+        store.settle(SUBJECTS, [_subject_outcome(_or_bare(entry, bare)) for entry in listed])
         store.settle(PICTURES, [_picture_outcome(c, r, subjects[c.subject_id].category) for c, r in results])
         counts = [store.count(SUBJECTS), store.count(PICTURES)]
-    assets = [result for _, result in results if isinstance(result, ImageAsset)]
     contact_sheet("Collected pictures", assets, kept.get, settings.home / "galleries" / "collected.html")
     return counts
+
+
+def _first_of_each_category(listed: list[Subject | Rejected], limit: int | None) -> list[Subject | Rejected]:
+    taken: Counter[str] = Counter()
+    found: list[Subject | Rejected] = []
+    for entry in listed:
+        category = entry.category if isinstance(entry, Subject) else ""
+        taken[category] += 1
+        if limit is None or taken[category] <= limit:
+            found.append(entry)
+    return found
+
+
+def _or_bare(entry: Subject | Rejected, bare: dict[str, Rejected]) -> Subject | Rejected:
+    return bare.get(entry.subject_id, entry) if isinstance(entry, Subject) else entry
 
 
 def _subject_outcome(entry: Subject | Rejected) -> Event:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prefect import flow
 
+from curation.reviewing.scripted import ScriptReport, adjudicate, review
 from flows.collect import collect
 from flows.dedupe import dedupe
 from flows.draft import draft
@@ -18,28 +20,47 @@ from flows.settings import Settings
 from flows.terminal import say, show_agreement, show_counts
 from flows.wiring import desks, studio
 
+STAGES = ("collect", "dedupe", "draft", "verify", "freeze", "evaluate", "report")
+
 
 @flow(name="pipeline", validate_parameters=False)
-def pipeline(settings: Settings, version: str, scripted: bool) -> Path:
-    """Run every stage. scripted: let scripted annotators vote, as the demo does in place of people."""
-    for number, stage in enumerate((collect, dedupe, draft), start=1):
-        say(f"[{number}/8] {stage.name}")
-        show_counts(stage(settings))
-    say("[4/8] verify: starting Label Studio")
+def pipeline(settings: Settings, version: str, scripted: bool, until: str) -> Path | None:
+    """Run every stage up to and with until; return the report's path when that was the last.
+
+    scripted: let scripted annotators vote, as the demo does in place of people.
+    """
+    work: dict[str, Callable[[], Path | None]] = {
+        "collect": lambda: show_counts(collect(settings)),
+        "dedupe": lambda: show_counts(dedupe(settings)),
+        "draft": lambda: show_counts(draft(settings)),
+        "verify": lambda: verify(settings, scripted),
+        "freeze": lambda: show_counts(freeze(settings, version)),
+        "evaluate": lambda: show_counts(evaluate(settings, version)),
+        "report": lambda: report(settings, version),
+    }
+    for number, stage in enumerate(STAGES, start=1):
+        say(f"[{number}/{len(STAGES)}] {stage}")
+        page = work[stage]()
+        if stage == until:
+            break
+    return page
+
+
+def verify(settings: Settings, scripted: bool) -> None:
+    """Push, let scripted annotators vote where that is wanted, pull, and print the agreement."""
+    say("  starting Label Studio (the first time takes a minute)")
     with studio(settings) as server:
         queues = desks(server, settings)
         show_counts(push(settings, queues))
         if scripted:
-            vote(server)
-        counts = pull(settings, queues)
-        if scripted:
-            adjudicate(server)
-            counts = pull(settings, queues)
-        show_counts(counts)
+            say("  scripted annotators vote")
+            _told(review(server.url, server.token, queues.review.project_id))
+            pull(settings, queues)
+            _told(adjudicate(server.url, server.token, queues.adjudication.project_id))
+        show_counts(pull(settings, queues))
     show_agreement(agreement_of(settings))
-    say(f"[5/8] freeze {version}")
-    show_counts(freeze(settings, version))
-    say("[6/8] evaluate")
-    show_counts(evaluate(settings, version))
-    say("[7/8] report")
-    return report(settings, version)
+
+
+def _told(reports: Sequence[ScriptReport]) -> None:
+    for told in reports:
+        say(f"  {told.annotator}: {told.made} new votes, {told.already} made before")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from curation.reviewing.agreement import agreement
-from curation.reviewing.verdicts import parse, resolve
 from prefect import flow
 
 from curation.errors import Reason, Rejected
@@ -19,6 +17,8 @@ from curation.records import (
     Verdict,
     VerdictState,
 )
+from curation.reviewing.agreement import agreement
+from curation.reviewing.verdicts import earlier_votes, parse, resolve
 from flows.draft import drafted
 from flows.push import review_task
 from flows.settings import Settings
@@ -52,7 +52,7 @@ def pull(settings: Settings, desks: Desks) -> list[StageCount]:
         store.settle(STAGE, [_outcome(item, verdicts[item.item_id]) for item in items])
         counts = [store.count(VOTES), store.count(STAGE)]
     disputed = [item for item in items if _is_disputed(verdicts[item.item_id])]
-    tasks = [review_task(item, ADJUDICATION, earlier_votes(of_item[item.item_id])) for item in disputed]
+    tasks = [review_task(item, ADJUDICATION, earlier_votes(item, of_item[item.item_id])) for item in disputed]
     if tasks:
         report = desks.adjudication.push(tasks, kept.get)
         say(f"  {len(tasks)} items are disputed; {len(report.created)} new ones wait for a third person")
@@ -77,15 +77,6 @@ def agreement_of(settings: Settings) -> list[AgreementRow]:
     """Return how far the first two votes agree, from what is stored."""
     with open_store(settings.home) as store:
         return agreement(votes_on(store, drafted(store)))
-
-
-def earlier_votes(votes: Sequence[Annotation]) -> tuple[str, ...]:
-    """Return the votes of the review queue in words, for the person who decides between them."""
-    return tuple(
-        f"{vote.decision}: {', '.join(vote.reasons) or 'no reason'}. {vote.comment}".strip()
-        for vote in sorted(votes, key=lambda vote: vote.annotator)
-        if vote.queue == "review" and not vote.skipped
-    )
 
 
 def _is_disputed(verdict: Verdict | None) -> bool:

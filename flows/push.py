@@ -26,7 +26,7 @@ def push(settings: Settings, desks: Desks) -> list[StageCount]:
     reports = in_chunks(
         STAGE, batches, settings, lambda batch: desks.review.push([review_task(i) for i in batch], kept.get)
     )
-    say(f"  {sum(len(report.created) for report in reports)} new tasks in {desks.review.address}")
+    say(f"  {sum(len(report.created) for report in reports)} new tasks in Label Studio at {desks.url}")
     events = [
         outcome_event(STAGE, item.item_id, Outcome.KEPT, unit="items", category=item.category)
         for item in items

@@ -31,6 +31,8 @@ class Settings(BaseModel):
     label_studio_template: Path = Path(".cache/label-studio-template")
     # Frozen weights and features may serve several projects.
     model_cache: Path = Path(".cache/models")
+    # How many subjects to take of a category, None for all: a small number for a first try.
+    per_category: int | None = Field(default=None, ge=1)
     # Hamming distance of 64-bit pHashes up to which two pictures are compared closely.
     duplicate_radius: int = Field(default=6, ge=0, le=16)
     # The model asked for at a real endpoint; the embedded rule drafter has its own name.

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from curation.drafting.draft import DraftSettings
+
 from curation.collecting.port import ImageSource
 from curation.collecting.sample import SampleSource
-from curation.drafting.draft import DraftSettings
 from curation.drafting.llm import LanguageModel, RecordedModel
 from curation.reviewing.label_studio import LabelStudioDesk
-
 from curation.reviewing.server import StudioServer, label_studio
 from flows.settings import Settings
 from warehouse.artefacts import Artefacts, Responses
@@ -22,6 +22,7 @@ from warehouse.artefacts import Artefacts, Responses
 class Desks:
     """The two queues of one Label Studio: first votes, and the third person's."""
 
+    url: str
     review: LabelStudioDesk
     adjudication: LabelStudioDesk
 
@@ -39,8 +40,9 @@ def image_source(settings: Settings) -> ImageSource:
 @contextmanager
 def drafting_model(settings: Settings) -> Iterator[tuple[LanguageModel, DraftSettings]]:
     """Yield the drafting model: the endpoint that the environment names, else the rule drafter."""
-    from curation.drafting.openai_model import OpenAIModel
     from curation.drafting.rules.process import rule_endpoint
+
+    from curation.drafting.openai_model import OpenAIModel
 
     responses = Responses(artefacts(settings))
     key, url = os.environ.get("OPENAI_API_KEY"), os.environ.get("OPENAI_BASE_URL")
@@ -70,6 +72,7 @@ def desks(server: StudioServer, settings: Settings) -> Desks:
     """Return the two queues on a server."""
     title = "MMKE Forge"
     return Desks(
+        url=server.url,
         review=LabelStudioDesk(
             server.url, server.token, server.files, title, queue="review", overlap=settings.votes
         ),
