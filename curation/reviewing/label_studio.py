@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,8 @@ T = TypeVar("T")
 _BATCH = 250
 _PAGE = 100
 _SECONDS = 120
+# the one spelling of a time that its filters understand
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 # a task's time of change may be written a little before its commit is visible to us
 _REREAD = timedelta(minutes=2)
 # what Label Studio adds on reading and changes with the clock is no part of an annotation
@@ -112,8 +114,8 @@ class LabelStudioDesk:
         users = self._read(lambda: {user.id: user.email for user in self._client.users.list()})
         changed = None
         if since is not None:
-            start = datetime.fromisoformat(since) - _REREAD
-            changed = _filter("updated_at", "greater", start.isoformat(), "Datetime")
+            start = datetime.fromisoformat(since).astimezone(UTC) - _REREAD
+            changed = _filter("updated_at", "greater", start.strftime(_TIME), "Datetime")
         for task in sorted(self._tasks(changed, "all"), key=lambda task: int(task.id)):
             for annotation in sorted(task.annotations or [], key=lambda entry: int(entry["id"])):
                 kept = {name: annotation.get(name) for name in _KEPT}
@@ -188,10 +190,13 @@ class LabelStudioDesk:
         with _translated(), httpx.Client(timeout=_SECONDS, trust_env=False) as session:
             answer = session.send(request)
         if answer.status_code != 200 or sha256_bytes(answer.content) != names[0]:
-            raise PrerequisiteError(
-                f"Label Studio at {self._url} does not serve {self._images} (answer {answer.status_code}): "
-                f"start it with LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={self._images.parent}"
-            )
+            raise self._not_served()
+
+    def _not_served(self) -> PrerequisiteError:
+        return PrerequisiteError(
+            f"Label Studio at {self._url} does not serve {self._images}: "
+            f"start it with LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={self._images.parent}"
+        )
 
     def _register_images(self) -> None:
         """Give the project the right to read the folder; it is never synchronised into tasks."""
@@ -199,7 +204,8 @@ class LabelStudioDesk:
         known = self._read(lambda: self._client.import_storage.local.list(project=self.project_id))
         if any(storage.path == folder for storage in known):
             return
-        with _translated():
+        # it answers 400 to a folder outside its document root
+        with _translated(refusal=self._not_served()):
             self._client.import_storage.local.create(
                 project=self.project_id, path=folder, title="pictures", use_blob_urls=True
             )
@@ -239,8 +245,11 @@ def _may_pass(error: Exception) -> bool:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the SDK's and httpx's errors into ours, without the headers that theirs quote."""
+def _translated(refusal: ForgeError | None = None) -> Iterator[None]:
+    """Turn the SDK's and httpx's errors into ours, without the headers that theirs quote.
+
+    refusal: what a refusal means, where the caller knows better.
+    """
     from label_studio_sdk.core.api_error import ApiError
 
     try:
@@ -252,6 +261,5 @@ def _translated() -> Iterator[None]:
             raise PrerequisiteError("Label Studio refuses the token: check label_studio_api_key") from None
         if _may_pass(error):
             raise TransientError(f"Label Studio failed (answer {error.status_code}): repeat it") from None
-        raise ForgeError(
-            f"Label Studio refused (answer {error.status_code}): {str(error.body)[:300]}"
-        ) from None
+        said = f"Label Studio refused (answer {error.status_code}): {str(error.body)[:300]}"
+        raise refusal or ForgeError(said) from None
