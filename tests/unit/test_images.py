@@ -102,7 +102,9 @@ def test_an_icc_profile_is_applied_and_a_broken_one_ignored() -> None:
     assert isinstance(inspect("img-1", encoded(halves(), icc_profile=xyz)), Inspected)
 
 
-@pytest.mark.parametrize("data", [b"", b"<html></html>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\xff\xd8\xff"])
+@pytest.mark.parametrize(
+    "data", [b"", b"<html></html>", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\xff\xd8\xff"]
+)
 def test_what_is_no_picture_is_unreadable(data: bytes) -> None:
     assert refused(data) is Reason.IMAGE_UNREADABLE
 
@@ -142,7 +144,9 @@ def test_side_by_side_has_both_halves() -> None:
     assert picture.getpixel((picture.width - 10, 50))[2] > 200  # type: ignore[index]
 
 
-@pytest.mark.parametrize(("kind", "size"), [("crop", (160, 96)), ("dimmed", (200, 120)), ("flip", (200, 120))])
+@pytest.mark.parametrize(
+    ("kind", "size"), [("crop", (160, 96)), ("dimmed", (200, 120)), ("flip", (200, 120))]
+)
 def test_views(kind: str, size: tuple[int, int]) -> None:
     made = Image.open(io.BytesIO(view(encoded(halves()), kind)))
     assert made.size == size
