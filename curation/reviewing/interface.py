@@ -29,6 +29,7 @@ _EDIT_TYPE_NAMES = {
     EditType.VISUAL_SEMANTIC: "visual semantic",
     EditType.USER_SPECIFIC: "user specific",
 }
+_LOCALITY = (ProbeKind.T_LOC, ProbeKind.I_LOC)
 _COUNTERFACTUAL_HINT = (
     "The edit is counterfactual on purpose: judge whether it is consistent, plausible and really differs "
     "from the original, not whether it is true."
@@ -165,11 +166,11 @@ def _question_html(item: KnowledgeItem, index: int, probe: Probe) -> Markup:
 
 
 def _answer_label(kind: ProbeKind) -> str:
-    unchanged = kind in (ProbeKind.T_LOC, ProbeKind.I_LOC)
-    return "after the edit (must not change)" if unchanged else "after the edit"
+    return "after the edit (must not change)" if kind in _LOCALITY else "after the edit"
 
 
 def _before(probe: Probe) -> str:
-    if probe.original_answer is None:
-        return "before the edit: not known"
-    return f"before the edit: {probe.original_answer}"
+    if probe.original_answer is not None:
+        return f"before the edit: {probe.original_answer}"
+    unchanged = probe.kind in _LOCALITY
+    return f"before the edit: {'the same' if unchanged else 'not known'}"

@@ -23,6 +23,8 @@ CLASSES = frozenset(
         "mm-b",
     }
 )
+# marks that make text read in another order than it is written
+_BIDIRECTIONAL = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\N{REPLACEMENT CHARACTER}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # beyond this many pairs of words difflib takes seconds, and hostile text could make it take minutes
 _MOST_PAIRS = 1_000_000
@@ -32,12 +34,15 @@ _SHORT_WORD = 3
 def element(tag: str, *children: str, css: str = "") -> Markup:
     """Return an element; children that are not Markup made here are escaped.
 
+    Marks that turn the direction of writing are shown as the replacement character.
+
     Raises ValueError for a tag or class outside the closed sets.
     """
     if tag not in TAGS or (css and css not in CLASSES):
         raise ValueError(f"<{tag} class={css!r}> is not in the closed set")
     attribute = Markup(' class="{}"').format(css) if css else Markup("")
-    inner = Markup("").join(children)
+    shown = (child if isinstance(child, Markup) else child.translate(_BIDIRECTIONAL) for child in children)
+    inner = Markup("").join(shown)
     return Markup("<{0}{1}>{2}</{0}>").format(tag, attribute, inner)
 
 
