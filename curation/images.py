@@ -19,6 +19,7 @@ MAX_PIXELS = 50_000_000
 MIN_SIDE = 96
 DERIVATIVE_SIDE = 512
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_SCALABLE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 _MAX_ICC_BYTES = 4_000_000
 # What Pillow's decoders raise on broken input; MemoryError and the like are ours, not the picture's.
 _BROKEN = (
@@ -67,6 +68,9 @@ def inspect(key: str, data: bytes) -> Inspected | Rejected:
             return refused
         header.verify()
         picture = _upright(_open(data))
+        width, height = picture.size
+        if picture.mode in _SCALABLE:  # before the colours are managed, which costs by the pixel
+            picture = _fit(picture, DERIVATIVE_SIDE)
         pixels = _srgb(picture)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return Rejected(key, Reason.IMAGE_TOO_LARGE, f"more than {MAX_PIXELS} pixels")
@@ -77,8 +81,8 @@ def inspect(key: str, data: bytes) -> Inspected | Rejected:
         sha256=sha256_bytes(data),
         byte_size=len(data),
         media_type="image/jpeg" if header.format == "MPO" else Image.MIME[str(header.format)],
-        width=pixels.width,
-        height=pixels.height,
+        width=width,
+        height=height,
         derivative=derivative,
         derivative_sha256=sha256_bytes(derivative),
     )

@@ -37,8 +37,9 @@ def collect_candidate(
     found = images.inspect(candidate.image_id, data)
     if isinstance(found, Rejected):
         return found
-    changes = "; ".join(part for part in ("at most 512 px, JPEG", candidate.note) if part)
     title = _title(candidate)
+    note = candidate.note.removeprefix(f"{title}; ")
+    changes = "; ".join(part for part in ("at most 512 px, JPEG", note) if part)
     return ImageAsset(
         image_id=candidate.image_id,
         subject_id=candidate.subject_id,
@@ -71,7 +72,10 @@ def without_pictures(subjects: Iterable[Subject], assets: Iterable[ImageAsset]) 
 
 
 def _title(candidate: ImageCandidate) -> str:
-    """Return the title of a picture: of its wiki page where it has one, else its name in the source."""
+    """Return the title of a picture: of its wiki page, else before ';' in its note, else its file name."""
     _, is_wiki, page_title = candidate.source_page.partition("/File:")
+    noted, separated, _ = candidate.note.partition("; ")
+    if separated and not is_wiki:
+        return noted
     name = unquote(page_title) if is_wiki else candidate.locator.rpartition("/")[2]
     return name.rpartition(".")[0].replace("_", " ") or name

@@ -72,6 +72,14 @@ def test_a_good_picture_is_kept_with_its_whole_origin() -> None:
     assert asset.attribution.endswith("changes: at most 512 px, JPEG; cropped")
 
 
+def test_a_painting_is_attributed_by_the_title_in_its_note() -> None:
+    offer = OFFER.model_copy(update={"source_page": "https://x.org/p", "note": "Hokusai, Wave; put together"})
+    asset = collect_candidate(Source(picture()), offer, Shelf().save, NOW)
+    assert isinstance(asset, ImageAsset)
+    assert asset.attribution.startswith("“Hokusai, Wave” by")
+    assert asset.attribution.endswith("JPEG; put together")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [(None, Reason.LICENCE_MISSING), ("CC BY-NC 4.0", Reason.LICENCE_NOT_ALLOWED)],
