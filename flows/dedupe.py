@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from curation.deduplicating.clusters import cluster
-from curation.deduplicating.hashes import compute
-from curation.galleries import duplicate_gallery
 from prefect import flow
 
-from curation.errors import Reason
-from curation.records import ClusterMember, ImageAsset, ImageHashes, Outcome, StageCount
+from curation.deduplicating.clusters import cluster, rejections
+from curation.deduplicating.hashes import ALGORITHM, hash_asset
+from curation.errors import Rejected
+from curation.galleries import duplicate_gallery
+from curation.records import ImageAsset, ImageHashes, Outcome, StageCount
 from flows.chunks import in_chunks
 from flows.collect import PICTURES
 from flows.settings import Settings
@@ -29,17 +29,17 @@ def dedupe(settings: Settings) -> list[StageCount]:
 
     def work(asset: ImageAsset) -> ImageHashes:
         before = known.get(asset.image_id)
-        if before and before.sha256 == asset.sha256:
+        if before and before.sha256 == asset.sha256 and before.algorithm == ALGORITHM:
             return before
-        return compute(asset.image_id, asset.sha256, kept.get(asset.derivative_sha256))
+        return hash_asset(asset, kept.get(asset.derivative_sha256))
 
     def keep(part: list[ImageHashes]) -> None:
         with open_store(settings.home) as store:
             store.append([record_event("hashes", hashes.image_id, hashes) for hashes in part])
 
     hashes = in_chunks(STAGE, assets, settings, work, keep)
-    clusters = cluster(assets, hashes, kept.get, settings.duplicate_radius)
-    dropped = {member.image_id: (found.keeper, member) for found in clusters for member in found.dropped}
+    clusters = cluster(assets, {h.image_id: h for h in hashes}, kept.get, settings.duplicate_radius)
+    dropped = {found.key: found for found in rejections(clusters)}
     outcomes = [_outcome(asset, category[asset.subject_id], dropped.get(asset.image_id)) for asset in assets]
     with open_store(settings.home) as store:
         store.append([record_event("cluster", found.cluster_id, found) for found in clusters])
@@ -65,16 +65,13 @@ def unique_pictures(store: Store) -> list[ImageAsset]:
     return [asset for asset in collected(store) if states.get(asset.image_id) == Outcome.KEPT]
 
 
-def _outcome(asset: ImageAsset, category: str, dropped: tuple[str, ClusterMember] | None) -> Event:
-    if dropped is None:
-        return outcome_event(STAGE, asset.image_id, Outcome.KEPT, unit="pictures", category=category)
-    keeper, member = dropped
+def _outcome(asset: ImageAsset, category: str, dropped: Rejected | None) -> Event:
     return outcome_event(
         STAGE,
         asset.image_id,
-        Outcome.REJECTED,
+        Outcome.REJECTED if dropped else Outcome.KEPT,
         unit="pictures",
         category=category,
-        reason=Reason.EXACT_DUPLICATE if member.relation == "exact" else Reason.NEAR_DUPLICATE,
-        detail=f"{member.reason}; kept {keeper}",
+        reason=dropped.reason if dropped else None,
+        detail=dropped.detail if dropped else "",
     )

@@ -26,7 +26,8 @@ _PAPER, _INK, _FILL = (246, 244, 238), (38, 42, 52), (92, 112, 138)
 def draw(locator: str) -> bytes:
     """Return a drawing as PNG, 512 x 512 px; FileNotFoundError when it is none that we can draw.
 
-    locator: 'colour/NAME/bands', 'colour/NAME/discs', 'shape/NAME/filled' or 'shape/NAME/outlined'.
+    locator: 'colour/NAME/bands', 'colour/NAME/discs', 'shape/NAME/filled' or 'shape/NAME/outlined'; and
+    'colour/red/circle' or 'shape/circle/red', the one picture that shows both a colour and a shape.
     """
     kind, _, rest = locator.partition("/")
     name, _, manner = rest.partition("/")
@@ -34,6 +35,8 @@ def draw(locator: str) -> bytes:
         picture = _colour(name, manner)
     elif kind == "shape" and name in (*_CORNERS, "circle", "ellipse") and manner in ("filled", "outlined"):
         picture = _shape(name, manner)
+    elif locator in ("colour/red/circle", "shape/circle/red"):
+        picture = _shape("circle", "filled", fill=_COLOURS["red"][0])
     else:
         raise FileNotFoundError(f"nothing is drawn for {locator}")
     out = io.BytesIO()
@@ -62,12 +65,12 @@ def _colour(name: str, manner: str) -> Image.Image:
     return picture
 
 
-def _shape(name: str, manner: str) -> Image.Image:
+def _shape(name: str, manner: str, fill: tuple[int, int, int] | None = _FILL) -> Image.Image:
     filled = manner == "filled"
     picture = Image.new("RGB", (_SIDE, _SIDE), _PAPER)
     pen = ImageDraw.Draw(picture)
     centre, radius = ((256, 256), 190) if filled else ((240, 268), 150)
-    fill, line = (_FILL, None) if filled else (None, _INK)
+    fill, line = (fill, None) if filled else (None, _INK)
     if name in _CORNERS:
         corners = _CORNERS[name]
         start = math.pi / 2 if corners == 3 else math.pi / 4

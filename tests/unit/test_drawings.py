@@ -27,3 +27,7 @@ def test_shapes_differ_from_each_other_and_repeat(shape: str) -> None:
 def test_what_cannot_be_drawn_is_not_there(locator: str) -> None:
     with pytest.raises(FileNotFoundError):
         draw(locator)
+
+
+def test_a_red_circle_is_one_picture_for_the_colour_and_for_the_shape() -> None:
+    assert draw("colour/red/circle") == draw("shape/circle/red") != draw("shape/circle/filled")

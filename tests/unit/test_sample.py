@@ -113,7 +113,7 @@ def test_collecting_it_keeps_photographs_and_refuses_what_has_no_licence(source:
     ]
     origins = Counter(one.origin for one in out if isinstance(one, ImageAsset))
     reasons = Counter(one.reason for one in out if isinstance(one, Rejected))
-    assert origins == {ImageOrigin.PHOTOGRAPH: 14, ImageOrigin.DERIVED: 1, ImageOrigin.GENERATED: 2}
+    assert origins == {ImageOrigin.PHOTOGRAPH: 14, ImageOrigin.DERIVED: 1, ImageOrigin.GENERATED: 3}
     assert reasons == {Reason.LICENCE_MISSING: 3}
     assert {one.licence for one in out if isinstance(one, ImageAsset)} == {PUBLIC_DOMAIN, "CC0-1.0"}
 
