@@ -39,6 +39,8 @@ class Reason(StrEnum):
     MALFORMED_ANNOTATION = "malformed_annotation"
     STALE_ANNOTATION = "stale_annotation"
     ORIGINAL_ANSWER_NOT_IN_TEXT = "original_answer_not_in_text"
+    ANSWER_IN_QUESTION = "answer_in_question"
+    NOT_ONE_HOP = "not_one_hop"
 
 
 @dataclass(frozen=True, slots=True)
