@@ -12,13 +12,15 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 VERSION ?= 0.1.0
 
-.PHONY: help setup sample demo test check label-studio lock build clean
+.PHONY: help setup setup-label-studio sample demo test check label-studio lock build clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
-setup: $(VENV)/.done $(STUDIO)/.done ## Install everything: the project's environment and Label Studio's own
+setup: $(VENV)/.done setup-label-studio ## Install everything: the project's environment and Label Studio's own
+
+setup-label-studio: $(STUDIO)/.done ## Install Label Studio in its own environment
 
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PY) -m venv $(VENV)

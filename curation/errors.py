@@ -74,6 +74,12 @@ class PrerequisiteError(ForgeError):
     exit_code = 3
 
 
+class PortInUseError(PrerequisiteError):
+    """Something else listens on the port that was asked for (exit 7)."""
+
+    exit_code = 7
+
+
 class IntegrityError(ForgeError):
     """A stored thing is not what its name says: stop and touch nothing (exit 4)."""
 

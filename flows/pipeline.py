@@ -7,15 +7,14 @@ from pathlib import Path
 
 from prefect import flow
 
+from curation.records import StageCount
 from curation.reviewing.scripted import ScriptReport, adjudicate, review
 from flows.collect import collect
 from flows.dedupe import dedupe
 from flows.draft import draft
-from flows.evaluate import evaluate
 from flows.freeze import freeze
 from flows.pull import agreement_of, pull
 from flows.push import push
-from flows.report import report
 from flows.settings import Settings
 from flows.terminal import say, show_agreement, show_counts
 from flows.wiring import desks, studio
@@ -35,8 +34,8 @@ def pipeline(settings: Settings, version: str, scripted: bool, until: str) -> Pa
         "draft": lambda: show_counts(draft(settings)),
         "verify": lambda: verify(settings, scripted),
         "freeze": lambda: show_counts(freeze(settings, version)),
-        "evaluate": lambda: show_counts(evaluate(settings, version)),
-        "report": lambda: report(settings, version),
+        "evaluate": lambda: show_counts(_evaluate(settings, version)),
+        "report": lambda: _report(settings, version),
     }
     for number, stage in enumerate(STAGES, start=1):
         say(f"[{number}/{len(STAGES)}] {stage}")
@@ -44,6 +43,19 @@ def pipeline(settings: Settings, version: str, scripted: bool, until: str) -> Pa
         if stage == until:
             break
     return page
+
+
+def _evaluate(settings: Settings, version: str) -> list[StageCount]:
+    # Imported when it is reached: a curator's installation may lack torch.
+    from flows.evaluate import evaluate
+
+    return evaluate(settings, version)
+
+
+def _report(settings: Settings, version: str) -> Path:
+    from flows.report import report
+
+    return report(settings, version)
 
 
 def verify(settings: Settings, scripted: bool) -> None:

@@ -18,7 +18,8 @@ from curation.records import (
     VerdictState,
 )
 from curation.reviewing.agreement import agreement
-from curation.reviewing.verdicts import earlier_votes, parse, resolve
+from curation.reviewing.forms import parse
+from curation.reviewing.verdicts import earlier_votes, resolve
 from flows.draft import drafted
 from flows.push import review_task
 from flows.settings import Settings

@@ -16,8 +16,8 @@ CONFIG_FILE = "mmke.toml"
 class Settings(BaseModel):
     """The settings of one project; an unknown key in mmke.toml is an error.
 
-    Endpoints and keys are not here: they come from the environment (OPENAI_BASE_URL, OPENAI_API_KEY,
-    LABEL_STUDIO_URL, LABEL_STUDIO_API_KEY) and are never written down.
+    Paths are relative to the current folder. The language model's endpoint and key are not here: they come
+    from the environment (OPENAI_BASE_URL, OPENAI_API_KEY) and are never written down.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,4 +73,5 @@ def load_settings() -> Settings:
         first = error.errors()[0]
         message = f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; correct it"
         raise PrerequisiteError(message) from error
-    return settings.model_copy(update={"home": settings.home.resolve()})
+    here = {name: value.absolute() for name, value in settings if isinstance(value, Path)}
+    return settings.model_copy(update=here)

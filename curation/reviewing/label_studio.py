@@ -258,7 +258,9 @@ def _translated(refusal: ForgeError | None = None) -> Iterator[None]:
         raise TransientError("Label Studio does not answer: start it and repeat the command") from error
     except ApiError as error:
         if error.status_code in (401, 403):
-            raise PrerequisiteError("Label Studio refuses the token: check label_studio_api_key") from None
+            raise PrerequisiteError(
+                "Label Studio refuses the token: restore label-studio/account.json in the home folder"
+            ) from None
         if _may_pass(error):
             raise TransientError(f"Label Studio failed (answer {error.status_code}): repeat it") from None
         said = f"Label Studio refused (answer {error.status_code}): {str(error.body)[:300]}"

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 from filelock import FileLock, Timeout
 
-from curation.errors import PrerequisiteError, TransientError
+from curation.errors import PortInUseError, PrerequisiteError, TransientError
 from curation.reviewing.installation import migrated_template, owner_account, server_environment
 
 _HOST = "127.0.0.1"
@@ -210,8 +210,8 @@ def _checked_port(port: int) -> int:
         try:
             probe.bind((_HOST, port))
         except OSError as error:
-            raise PrerequisiteError(
-                f"port {port} is in use: stop what listens there or choose another one (label_studio_port)"
+            raise PortInUseError(
+                f"port {port} is in use: stop what listens there or give another one with --port"
             ) from error
     return port
 
