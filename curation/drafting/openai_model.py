@@ -66,9 +66,10 @@ class OpenAIModel:
         except APIConnectionError:
             raise TransientError("the language model cannot be reached") from None
         except APIStatusError as error:
-            if error.status_code in (401, 403, 429) or error.status_code >= 500:
-                _translate(error)
-            return None
+            # Endpoints without stored completions, and keys that may not list them, keep nothing for us.
+            if error.status_code in (400, 403, 404, 405, 422, 501):
+                return None
+            _translate(error)
         except (ValueError, AttributeError):
             return None
 

@@ -13,6 +13,9 @@ from filelock import FileLock, Timeout
 from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import canonical_json
 
+PATIENCE_SECONDS = 15.0
+"""A killed run leaves its endpoint alive for a moment."""
+
 
 class Ledger:
     """Answered requests, one line of JSON each; safe for threads, one process at a time."""
@@ -25,7 +28,7 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._held = FileLock(f"{path}.lock")
         try:
-            self._held.acquire(timeout=15)
+            self._held.acquire(timeout=PATIENCE_SECONDS)
         except Timeout:
             raise PrerequisiteError(f"another rule endpoint uses {path}: wait for it, or stop it") from None
         self._lock = Lock()

@@ -1,0 +1,69 @@
+"""The hand-written lists fit together: every slot can be filled, changed and followed."""
+
+from __future__ import annotations
+
+import pytest
+
+from curation.drafting.lexicon import (
+    Slot,
+    countries,
+    family_of,
+    hop_answer,
+    ordinal,
+    pool,
+    slots_of,
+    table,
+    user_slots,
+)
+from curation.drafting.phrases import Phrase
+from curation.taxonomy import load_taxonomy
+
+FAMILIES = [*table("slots")["families"], "thing"]
+SLOTS = [slot for family in FAMILIES for slot in slots_of(family)]
+COMPUTED = {"year", "century", "number"}
+
+
+@pytest.mark.parametrize("slot", SLOTS, ids=lambda slot: f"{slot.family}.{slot.name}")
+def test_every_slot_makes_sentences_and_has_other_values(slot: Slot) -> None:
+    for template in (slot.ask, slot.ask_image, slot.again):
+        question = Phrase("the thing").fill(template, verb="built")
+        assert question.endswith("?")
+        assert "{" not in question
+    assert Phrase("it").fill(slot.say, v="X", verb="built").endswith(".")
+    assert "X" in Phrase("it").fill(slot.say, v="X", verb="built")
+    assert slot.swap in COMPUTED or len(pool(slot.swap)) >= 3
+
+
+@pytest.mark.parametrize(
+    "slot", [slot for slot in SLOTS if slot.hop], ids=lambda slot: f"{slot.family}.{slot.name}"
+)
+def test_every_outside_fact_can_be_reached(slot: Slot) -> None:
+    values = ["1743"] if slot.swap == "year" else pool(slot.swap)
+    assert [value for value in values if hop_answer(slot.hop, value)]
+    assert Phrase("the thing in the image").fill(slot.hop_ask, verb="built").endswith("?")
+
+
+def test_families_name_real_categories() -> None:
+    named = [key for keys in table("slots")["families"].values() for key in keys]
+    assert set(named) <= set(load_taxonomy())
+    assert family_of("relationship") == "thing"
+
+
+def test_capitals_and_centuries() -> None:
+    assert hop_answer("capital", "Norway") == "Oslo"
+    assert hop_answer("century_of_year", "1743") == "18th century"
+    assert hop_answer("century_of_year", "1800") == "18th century"
+    assert hop_answer("century_of_year", "312 BC") is None
+    assert [ordinal(number) for number in (1, 2, 3, 11, 21)] == ["1st", "2nd", "3rd", "11th", "21st"]
+
+
+def test_no_city_is_in_two_countries() -> None:
+    cities = [city for country in countries() for city in (country.capital, *country.cities)]
+    assert len(cities) == len(set(cities))
+
+
+@pytest.mark.parametrize("kind", ["item", "pet", "other"])
+def test_user_slots_can_be_told(kind: str) -> None:
+    for slot in user_slots(kind):
+        assert "Anna" in Phrase("the hammer").fill(slot.ask, user="Anna")
+        assert "X" in Phrase("the hammer").fill(slot.say, v="X")
