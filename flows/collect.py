@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from curation.galleries import contact_sheet
 from prefect import flow
 
 from curation.collecting.collect import collect_candidate, without_pictures
 from curation.errors import Rejected, TransientError
+from curation.galleries import contact_sheet
 from curation.records import ImageAsset, ImageCandidate, Outcome, StageCount, Subject
 from flows.chunks import in_chunks
 from flows.settings import Settings
@@ -39,7 +40,7 @@ def collect(settings: Settings) -> list[StageCount]:
         except TransientError:
             return candidate, None
 
-    def keep(part: list[tuple[ImageCandidate, ImageAsset | Rejected | None]]) -> None:
+    def keep(part: Sequence[tuple[ImageCandidate, ImageAsset | Rejected | None]]) -> None:
         found = [record_event("image", a.image_id, a) for _, a in part if isinstance(a, ImageAsset)]
         with open_store(settings.home) as store:
             store.append(found)

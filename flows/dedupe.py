@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import flow
 
 from curation.deduplicating.clusters import cluster, rejections
@@ -33,7 +35,7 @@ def dedupe(settings: Settings) -> list[StageCount]:
             return before
         return hash_asset(asset, kept.get(asset.derivative_sha256))
 
-    def keep(part: list[ImageHashes]) -> None:
+    def keep(part: Sequence[ImageHashes]) -> None:
         with open_store(settings.home) as store:
             store.append([record_event("hashes", hashes.image_id, hashes) for hashes in part])
 

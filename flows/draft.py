@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from curation.drafting.casting import Casting, cast
-from curation.drafting.draft import draft_item
+from collections.abc import Sequence
+
 from prefect import flow
 
+from curation.drafting.casting import Casting, cast
+from curation.drafting.draft import draft_item
 from curation.errors import Rejected, TransientError
 from curation.records import KnowledgeItem, Outcome, StageCount, Subject
 from flows.chunks import in_chunks
@@ -38,7 +40,7 @@ def draft(settings: Settings) -> list[StageCount]:
             except TransientError:
                 return subject, None
 
-        def keep(part: list[tuple[Subject, KnowledgeItem | Rejected | None]]) -> None:
+        def keep(part: Sequence[tuple[Subject, KnowledgeItem | Rejected | None]]) -> None:
             items = [item for _, item in part if isinstance(item, KnowledgeItem)]
             with open_store(settings.home) as store:
                 store.append([record_event("item", item.item_id, item) for item in items])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from eval.runner import evaluate as run_evaluation
-from eval.summary import Summary
+from pathlib import Path
+
 from prefect import flow
 
 from curation.records import StageCount
+from eval.runner import evaluate as run_evaluation
+from eval.summary import table
 from flows.settings import Settings
 from flows.terminal import progress, show_table
-from warehouse.release import Release, open_release
+from warehouse.release import open_release
 
 STAGE = "evaluate"
 
@@ -17,13 +19,19 @@ STAGE = "evaluate"
 @flow(name="evaluate", validate_parameters=False)
 def evaluate(settings: Settings, version: str) -> list[StageCount]:
     """Train or load the small model, edit it case by case, keep one record a case and method."""
-    summary = summarise(settings, open_release(settings.releases / version))
-    show_table(summary.title, summary.headings, summary.rows)
-    return [summary.count]
-
-
-def summarise(settings: Settings, release: Release) -> Summary:
-    """Return the summary of a release's evaluation; what was measured before is read, not measured again."""
-    out = settings.home / "evaluation" / release.version
+    release = open_release(settings.releases / version)
     with progress() as show:
-        return run_evaluation(release, out, settings.model_cache, settings.methods, show)
+        summary = run_evaluation(
+            release, evaluation_folder(settings, version), settings.model_cache, settings.methods, show
+        )
+    headings, rows = table(summary)
+    show_table(
+        f"Release {version}, {summary.model}, protocol {summary.protocol}, x100 (change)", headings, rows
+    )
+    edits = len(summary.record_keys)
+    return [StageCount(stage=STAGE, unit="edits", incoming=edits, kept=edits, rejected={}, pending=0)]
+
+
+def evaluation_folder(settings: Settings, version: str) -> Path:
+    """Return where the records, the summary and the report of a release's evaluation lie."""
+    return settings.home / "evaluation" / version

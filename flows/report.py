@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.report import write_report
 from prefect import flow
 
-from flows.evaluate import summarise
+from eval.report import write_report
+from eval.summary import read_summary
+from flows.evaluate import evaluation_folder
 from flows.overview import stage_counts
 from flows.pull import agreement_of
 from flows.settings import Settings
@@ -16,7 +17,7 @@ from warehouse.release import open_release
 
 @flow(name="report", validate_parameters=False)
 def report(settings: Settings, version: str) -> Path:
-    """Write the page and return its path; it needs no server and fetches nothing."""
+    """Write the page and return its path; it shows what was measured and measures nothing."""
     release = open_release(settings.releases / version)
-    summary, page = summarise(settings, release), settings.report / "index.html"
-    return write_report(page, summary, release, stage_counts(settings), agreement_of(settings))
+    folder = evaluation_folder(settings, version)
+    return write_report(folder, read_summary(folder), release, stage_counts(settings), agreement_of(settings))

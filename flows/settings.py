@@ -49,11 +49,6 @@ class Settings(BaseModel):
         """Return the folder of frozen releases."""
         return self.home / "releases"
 
-    @property
-    def report(self) -> Path:
-        """Return the folder of the report."""
-        return self.home / "report"
-
 
 def load_settings() -> Settings:
     """Read mmke.toml of the current folder when there is one; MMKE_HOME overrides home.

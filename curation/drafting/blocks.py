@@ -1,8 +1,8 @@
 """Groups subjects so that everything an item shows or asks comes from its own small group.
 
-MMKE-Bench draws stand-ins and locality pictures from one pool, which chains its items together: of 636 training
-records only 417 share no picture with another. Closed groups keep those chains short, so that a release can be
-split without a picture on both sides.
+MMKE-Bench draws stand-ins and locality pictures from one pool, which chains its items together: of 636
+training records only 417 share no picture with another. Closed groups keep those chains short, so that a
+release can be split without a picture on both sides.
 """
 
 from __future__ import annotations
