@@ -25,9 +25,12 @@ def evaluate(settings: Settings, version: str) -> list[StageCount]:
             release, evaluation_folder(settings, version), settings.model_cache, settings.methods, show
         )
     headings, rows = table(summary)
-    show_table(
-        f"Release {version}, {summary.model}, protocol {summary.protocol}, x100 (change)", headings, rows
+    # The change against no edit goes below its figure: the table must fit on 80 columns.
+    stacked = [[cell.replace(" (", "\n").rstrip(")") for cell in row] for row in rows]
+    title = (
+        f"Release {version}, {summary.model}, {summary.protocol} protocol, x100; below: change by the edit"
     )
+    show_table(title, headings, stacked)
     edits = len(summary.record_keys)
     return [StageCount(stage=STAGE, unit="edits", incoming=edits, kept=edits, rejected={}, pending=0)]
 

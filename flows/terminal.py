@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -80,9 +81,9 @@ def show_agreement(rows: Sequence[AgreementRow]) -> None:
 
 def show_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; the first column is text, the others numbers."""
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=0, collapse_padding=True, title_justify="left")
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left")
+        table.add_column(heading, justify="right" if number else "left", min_width=6)
     for row in rows:
         table.add_row(*row)
     OUT.print(table)
