@@ -48,7 +48,7 @@ demo: setup sample ## The main job, end to end: photographs to a frozen release,
 	$(BIN)/mmke run $(VERSION) --scripted
 
 test: setup sample ## Every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: $(VENV)/.done ## ruff, mypy --strict, import layers, length of files and functions
 	$(BIN)/ruff check .
