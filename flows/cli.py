@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -235,6 +236,8 @@ def main() -> None:
         app()
     except ForgeError as error:
         sys.stderr.write(f"error: {error}\n")
+        # Prefect keeps the error till the very end; with its frames DuckDB would complain of open handles.
+        traceback.clear_frames(error.__traceback__)
         raise SystemExit(error.exit_code) from None
     except ModuleNotFoundError as error:
         fix = "run `make setup`, or install mmke-forge[eval,sample]"
