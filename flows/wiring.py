@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from curation.drafting.draft import DraftSettings
-
 from curation.collecting.port import ImageSource
 from curation.collecting.sample import SampleSource
+from curation.drafting.draft import DraftSettings
 from curation.drafting.llm import LanguageModel, RecordedModel
 from curation.reviewing.label_studio import LabelStudioDesk
 from curation.reviewing.server import StudioServer, label_studio
@@ -40,9 +39,8 @@ def image_source(settings: Settings) -> ImageSource:
 @contextmanager
 def drafting_model(settings: Settings) -> Iterator[tuple[LanguageModel, DraftSettings]]:
     """Yield the drafting model: the endpoint that the environment names, else the rule drafter."""
-    from curation.drafting.rules.process import rule_endpoint
-
     from curation.drafting.openai_model import OpenAIModel
+    from curation.drafting.rules.process import rule_endpoint
 
     responses = Responses(artefacts(settings))
     key, url = os.environ.get("OPENAI_API_KEY"), os.environ.get("OPENAI_BASE_URL")
