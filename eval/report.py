@@ -24,7 +24,7 @@ from curation.records import (
 from eval.charts import colours, locality_and_reliability, metric_bars
 from eval.records import EvalRecord, ProbeScore
 from eval.storage import read_records, write_atomically
-from eval.summary import KINDS, NO_EDIT, Summary, Table, label, percent, signed, table
+from eval.summary import KINDS, NO_EDIT, Cell, Summary, Table, label, percent, signed
 from warehouse.release import Release
 
 REPORT = "report.html"
@@ -92,14 +92,18 @@ def write_report(
     records = read_records(out, summary.record_keys)
     html = _template().render(
         summary=summary,
-        cells=[[summary.cell(method, kind) for kind in KINDS] for method in summary.methods],
+        cells=_cells(summary, None),
         kinds=[kind.value for kind in KINDS],
         names={method: label(method) for method in summary.methods},
         no_edit=NO_EDIT,
         swatches=colours(summary),
         percent=percent,
         signed=signed,
-        by_type=[(_TYPES[kind], count, table(summary, kind)) for kind, count in summary.cases.items()],
+        by_type=[
+            (_TYPES[kind], summary.cases[kind], _cells(summary, kind))
+            for kind in EditType
+            if kind in summary.cases
+        ],
         exact=_exact_table(summary),
         bars=metric_bars(summary),
         scatter=locality_and_reliability(summary),
@@ -154,6 +158,11 @@ def _answer(score: ProbeScore | None) -> Answer:
     if score is None or score.unscored is not None:
         return Answer(f"({score.unscored.value})" if score and score.unscored else "-", False, "-")
     return Answer(score.generated, score.exact_match == 1.0, percent(score.value))
+
+
+def _cells(summary: Summary, edit_type: EditType | None) -> list[list[Cell]]:
+    """Return the cells of the headline table, or of one editing type's: a row a method."""
+    return [[summary.cell(method, kind, edit_type) for kind in KINDS] for method in summary.methods]
 
 
 def _exact_table(summary: Summary) -> Table:

@@ -10,7 +10,7 @@ from eval.records import EditCase
 
 # The reference takes 40 steps of 1e-4 on a 7 B model; a model 7,000 times smaller needs a larger step.
 # Chosen on the train split.
-TINY = FineTuning(steps=25, learning_rate=2e-3)
+TINY = FineTuning(steps=30, learning_rate=3e-3)
 
 
 class FtLlm:

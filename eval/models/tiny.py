@@ -54,7 +54,7 @@ def prepare_runtime() -> None:
 def new_module(shape: TinyShape, seed: int, gain: float) -> Any:  # noqa: ANN401 - transformers is untyped here
     """Return an untrained LlavaForConditionalGeneration, weights drawn from seed.
 
-    gain: factor on the projector's initial matrices.
+    gain: factor on the initial matrices of projector and token embeddings.
     """
     prepare_runtime()
     import torch
@@ -83,7 +83,7 @@ def new_module(shape: TinyShape, seed: int, gain: float) -> Any:  # noqa: ANN401
         module = LlavaForConditionalGeneration(config).eval()
     with torch.no_grad():
         for name, tensor in module.named_parameters():
-            if tensor.dim() == 2 and "multi_modal_projector" in name:
+            if tensor.dim() == 2 and ("multi_modal_projector" in name or "embed_tokens" in name):
                 tensor.mul_(gain)
     return module
 

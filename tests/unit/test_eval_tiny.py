@@ -6,9 +6,9 @@ import torch
 
 from eval.models.port import Edit, Question
 from eval.models.tiny import reading_of
-from eval.models.tokens import IMAGE, Encoded, Segment, encode, train_tokenizer
+from eval.models.tokens import END, IMAGE, Encoded, Segment, encode, train_tokenizer
 from eval.records import Unscored
-from tests.unit.eval_model import small_model, small_release
+from tests.unit.eval_model import SMALL, small_model, small_release
 
 
 def questions() -> list[Question]:
@@ -34,12 +34,18 @@ def test_a_batch_generates_as_one_by_one() -> None:
     assert together == [model.generate([question], Edit())[0] for question in questions()]
 
 
-def test_generation_goes_on_as_reading_predicts() -> None:
+def test_greedy_with_kept_keys_in_a_padded_batch_equals_a_plain_loop() -> None:
     model = small_model()
-    question = questions()[1]
-    text = model.generate([question], Edit())[0]
-    reading = model.read([Question(question.prompt, text, question.image)], Edit())[0]
-    assert reading.predicted_ids == reading.label_ids
+    encoded = [model._encode(question, Edit(), asked=False) for question in questions()]
+    pictures = [question.image for question in questions()]
+    with torch.inference_mode():
+        rows = model._greedy(model._batch(encoded, pictures, left=True), {})
+        for row, one, picture in zip(rows, encoded, pictures, strict=True):
+            said: list[int] = []
+            while len(said) < SMALL.shape.new_tokens and said[-1:] != [END]:
+                batch = model._batch([Encoded((*one.ids, *said), ())], [picture], left=False)
+                said.append(int(model.module(**batch).logits[0, -1].argmax()))
+            assert row == [token for token in said if token != END]
 
 
 def test_the_picture_matters() -> None:
