@@ -64,6 +64,7 @@ def collect() -> None:
 
         counts = stage(settings)
         show_counts(counts)
+        typer.echo(f"contact sheet: {settings.home / 'galleries' / 'collected.html'}")
     _leave(sum(count.pending for count in counts))
 
 

@@ -20,6 +20,7 @@ from warehouse.release import Release, open_release
 ROOT = Path(__file__).resolve().parents[2]
 MMKE = Path(sys.executable).with_name("mmke")
 PER_CATEGORY = 2
+PROJECTS: list[Path] = []
 pytestmark = [pytest.mark.label_studio, pytest.mark.prefect, pytest.mark.timeout(900)]
 
 
@@ -36,6 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def project(folder: Path) -> Path:
     """Make a project that takes a few subjects of each category and shares the checkout's caches."""
     folder.mkdir()
+    PROJECTS.append(folder)
     places = {
         "sample_archive": ROOT / ".cache/sample/gcompris-qt-data.deb",
         "label_studio": ROOT / ".venv-label-studio/bin/label-studio",
@@ -119,18 +121,21 @@ def test_a_run_killed_in_every_stage_ends_in_the_same_bytes(whole: Path, tmp_pat
 
 
 def test_no_process_is_left_behind(whole: Path) -> None:
-    """No Label Studio and no drafting endpoint outlives the runs; Prefect's server is this file's own."""
-    runs = str(whole.parents[1]).encode()
+    """No Label Studio and no drafting endpoint outlives the runs above."""
 
-    def ours(process: Path) -> bool:
+    def told(process: Path) -> bytes:
         try:
-            command, setting = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+            return (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
         except OSError:
-            return False
-        return runs in command + setting and b"prefect" not in command
+            return b""
 
-    others = [process for process in Path("/proc").glob("[0-9]*") if process.name != str(os.getpid())]
-    assert [process.name for process in others if ours(process)] == []
+    left = [
+        process.name
+        for process in Path("/proc").glob("[0-9]*")
+        if any(str(folder).encode() in told(process) for folder in PROJECTS)
+    ]
+    assert whole in PROJECTS
+    assert left == []
 
 
 def ledger(folder: Path) -> Counter[str]:
