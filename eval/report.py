@@ -36,11 +36,6 @@ _ROLES = {
     ImageRole.LOCALITY: "locality",
     ImageRole.ONE_HOP: "one hop",
 }
-_TYPES = {
-    EditType.VISUAL_ENTITY: "visual entity",
-    EditType.VISUAL_SEMANTIC: "visual semantic",
-    EditType.USER_SPECIFIC: "user-specific",
-}
 
 
 class Picture(NamedTuple):
@@ -100,7 +95,7 @@ def write_report(
         percent=percent,
         signed=signed,
         by_type=[
-            (_TYPES[kind], summary.cases[kind], _cells(summary, kind))
+            (kind.value, summary.cases[kind], _cells(summary, kind))
             for kind in EditType
             if kind in summary.cases
         ],
@@ -151,7 +146,7 @@ def _example(
     pictures = tuple(
         Picture(_ROLES[image.role], thumbnail(release.image(image.sha256)), image) for image in item.images
     )
-    return Example(item, _TYPES[item.edit_type], pictures, lines)
+    return Example(item, item.edit_type.value, pictures, lines)
 
 
 def _answer(score: ProbeScore | None) -> Answer:
