@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from curation.atomic import write_atomic
 from curation.images import thumbnail
 from curation.records import DuplicateCluster, ImageAsset
 
@@ -110,10 +109,5 @@ def _write(out: Path, title: str, lead: str, groups: list[_Group]) -> Path:
         lstrip_blocks=True,
     )
     page = environment.get_template("page.html.j2").render(title=title, lead=lead, groups=groups)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=out.parent, prefix=".", suffix=".html", delete=False) as stream:
-        stream.write(page.encode("utf-8"))
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(stream.name).chmod(0o644)
-    return Path(stream.name).replace(out)
+    write_atomic(out, page.encode("utf-8"))
+    return out

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from curation.atomic import write_atomic
 from curation.records import (
     AgreementRow,
     EditType,
@@ -23,7 +24,7 @@ from curation.records import (
 )
 from eval.charts import colours, locality_and_reliability, metric_bars
 from eval.records import EvalRecord, ProbeScore
-from eval.storage import read_records, write_atomically
+from eval.storage import read_records
 from eval.summary import KINDS, NO_EDIT, Cell, Summary, Table, label, percent, signed
 from warehouse.release import Release
 
@@ -109,7 +110,7 @@ def write_report(
         ],
     )
     path = out / REPORT
-    write_atomically(path, html.encode("utf-8"))
+    write_atomic(path, html.encode("utf-8"))
     return path
 
 

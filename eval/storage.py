@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from curation.atomic import write_atomic
 from curation.errors import IntegrityError
 from curation.ids import canonical_json
 from eval.records import EvalRecord
@@ -19,7 +19,7 @@ def record_path(out: Path, key: str) -> Path:
 
 def write_record(out: Path, record: EvalRecord) -> None:
     """Write a record under its key, atomically; a kill leaves nothing or all of it."""
-    write_atomically(record_path(out, record.key), _bytes(record))
+    write_atomic(record_path(out, record.key), _bytes(record))
 
 
 def read_record(out: Path, key: str) -> EvalRecord | None:
@@ -41,27 +41,6 @@ def read_records(out: Path, keys: tuple[str, ...]) -> tuple[EvalRecord, ...]:
             raise IntegrityError(f"{record_path(out, key)} is missing or damaged; run mmke evaluate again")
         records.append(record)
     return tuple(records)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file by data in one step: temporary file beside it, fsync, rename, fsync of the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _bytes(record: EvalRecord) -> bytes:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from curation.atomic import write_atomic
 from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import canonical_json, sha256_json
 from curation.records import EditType, ProbeKind, Record, Sha256
 from eval.records import EvalRecord, Protocol
-from eval.storage import write_atomically
 from warehouse.release import Release
 
 SUMMARY = "summary.json"
@@ -112,7 +112,7 @@ def summarise(release: Release, records: Sequence[EvalRecord], training: dict[st
 
 def write_summary(out: Path, summary: Summary) -> None:
     """Write out/summary.json in one step."""
-    write_atomically(out / SUMMARY, (canonical_json(summary.model_dump(mode="json")) + "\n").encode("utf-8"))
+    write_atomic(out / SUMMARY, (canonical_json(summary.model_dump(mode="json")) + "\n").encode("utf-8"))
 
 
 def read_summary(out: Path) -> Summary:

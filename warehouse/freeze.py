@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curation.atomic import sync_folder
 from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import canonical_json
 from curation.records import ImageRole, KnowledgeItem, ProbeKind, ReleasedItem, Verdict, VerdictState
-from warehouse.artefacts import sync_folder
 from warehouse.card import render_attribution, render_card, reviewed_by
 from warehouse.formats.hugging_face import write_parquet
 from warehouse.formats.mmke_json import write_layout

@@ -15,10 +15,10 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
+from curation.atomic import write_atomic
 from curation.errors import IntegrityError, PrerequisiteError, Reason
 from curation.ids import canonical_json, sha256_bytes
 from curation.records import Outcome, Record, StageCount
-from warehouse.artefacts import write_atomic
 
 LOCK_SECONDS = 20
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import file_digest
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from curation.atomic import write_atomic
 from curation.collecting.credits import Credit, parse_credits
 from curation.collecting.deb import read_files
 from curation.collecting.rcc import RccArchive
@@ -141,16 +140,8 @@ def _unpack(package: Path, cache: Path, activities: Collection[str]) -> Path:
     missing = {f"{_FOLDER}/{name}.rcc" for name in activities if not (folder / f"{name}.rcc").is_file()}
     if missing:
         for path, data in read_files(package, missing):
-            _write(folder / path.rpartition("/")[2], data)
+            write_atomic(folder / path.rpartition("/")[2], data)
     return folder
-
-
-def _write(path: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(stream.name).replace(path)
 
 
 def _unquoted(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 import httpx
 import stamina
 
+from curation.atomic import write_atomic
 from curation.errors import ForgeError, IntegrityError, PrerequisiteError, TransientError
 from curation.ids import sha256_bytes
 from curation.records import ReviewTask
@@ -231,12 +231,7 @@ def _write_picture(path: Path, sha256: str, read_image: Callable[[str], bytes]) 
     data = read_image(sha256)
     if sha256_bytes(data) != sha256 or not data.startswith(b"\xff\xd8\xff"):
         raise IntegrityError(f"picture {sha256} is not the JPEG that its name says: restore it")
-    work = path.with_suffix(".partial")
-    with work.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    work.replace(path)
+    write_atomic(path, data)
 
 
 def _may_pass(error: Exception) -> bool:

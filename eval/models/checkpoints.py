@@ -10,10 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from curation.atomic import sync_folder, write_atomic
 from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import canonical_json, sha256_bytes, sha256_json
 from eval.models.tiny import TinyLlava, TinyShape
-from eval.storage import sync_folder, write_atomically
 
 MANIFEST = "manifest.json"
 _LIBRARIES = ("torch", "transformers", "tokenizers")
@@ -86,7 +86,7 @@ def keep(work: Path, module: Any, optimizer: Any, step: int) -> None:  # noqa: A
         tensors |= {f"{name}/{number}": tensor.contiguous() for name, tensor in moments.items()}
     data = save(tensors)
     head = canonical_json({"step": step, "sha256": sha256_bytes(data)}).encode() + b"\n"
-    write_atomically(work, head + data)
+    write_atomic(work, head + data)
 
 
 def restore(work: Path, module: Any, optimizer: Any) -> int:  # noqa: ANN401
@@ -132,9 +132,7 @@ def _seal(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    write_atomically(
-        folder / MANIFEST, canonical_json({"files": files, "sha256": sha256_json(files)}).encode()
-    )
+    write_atomic(folder / MANIFEST, canonical_json({"files": files, "sha256": sha256_json(files)}).encode())
 
 
 def _intact(folder: Path) -> bool:

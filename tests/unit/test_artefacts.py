@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from curation.atomic import write_atomic
 from curation.errors import IntegrityError
-from warehouse.artefacts import Artefacts, Responses, write_atomic
+from warehouse.artefacts import Artefacts, Responses
 
 
 def test_what_is_put_is_got(tmp_path: Path) -> None:

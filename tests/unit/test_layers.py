@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("curation", "prompts", "warehouse", "eval", "flows")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-GROUND = {"curation.records", "curation.errors", "curation.ids"}
+GROUND = {"curation.records", "curation.errors", "curation.ids", "curation.atomic"}
 # The modules at the top of curation that every step may use.
 SHARED = GROUND | {"curation.taxonomy", "curation.licences", "curation.images"}
 STEPS = {"curation.collecting", "curation.deduplicating", "curation.drafting", "curation.reviewing"}
