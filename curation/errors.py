@@ -21,7 +21,6 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     NO_STAND_IN = "no_stand_in"
     NO_DISTRACTOR = "no_distractor"
-    TRANSPORT_FAILED = "transport_failed"
     REFUSED = "refused"
     TRUNCATED = "truncated"
     NOT_JSON = "not_json"

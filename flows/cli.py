@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -48,6 +49,8 @@ def _prefect() -> Iterator[Settings]:
     from flows.settings import load_settings
 
     settings = load_settings()
+    # Prefect reads it when it is imported; without it every chunk of a stage would get a thread at once.
+    os.environ["PREFECT_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS"] = str(settings.workers)
     with prefect_server(settings.home / "prefect"):
         yield settings
 

@@ -42,7 +42,8 @@ class Settings(BaseModel):
     methods: tuple[str, ...] = ("none", "FT-LLM", "FT-Alignment", "IKE")
     # Prefect tasks are chunks of things: a task costs about 15 ms, a thing often less.
     chunk: int = Field(default=16, ge=1)
-    workers: int = Field(default=2, ge=1)
+    # Chunks at work at once; a language model answers slowly, so more than there are cores.
+    workers: int = Field(default=4, ge=1)
 
     @property
     def releases(self) -> Path:
