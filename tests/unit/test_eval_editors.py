@@ -9,11 +9,9 @@ import torch
 
 from curation.records import Split
 from eval.cases import edit_cases
-from eval.editors.demonstrations import copy_demonstration, demonstrations, fact_of
 from eval.editors.fine_tuning import FineTuning
 from eval.editors.ft_alignment import FtAlignment
 from eval.editors.ft_llm import FtLlm
-from eval.editors.ike import Ike, InContext
 from eval.editors.none import NoEdit
 from eval.models.port import DoesNotFitError, Edit, Part, Question
 from eval.records import EditCase
@@ -97,35 +95,3 @@ def test_a_target_that_does_not_fit_is_refused() -> None:
     long = case.model_copy(update={"target": "word " * 3000})
     with pytest.raises(DoesNotFitError, match="too_long"):
         FtLlm(FAST).edit(small_model(), long, picture)
-
-
-class LetterCounts:
-    """Embeds a text as its letter counts: nearest means most alike."""
-
-    def encode(self, texts: list[str], **_: Any) -> torch.Tensor:
-        vectors = torch.tensor([[float(text.count(chr(97 + i))) for i in range(26)] for text in texts])
-        return vectors / vectors.norm(dim=1, keepdim=True)
-
-
-def test_ike_shows_the_nearest_train_demonstrations_then_its_own_copy_then_the_fact() -> None:
-    case, picture = case_and_picture()
-    train = list(edit_cases(small_release(), Split.TRAIN))
-    near = train[0].model_copy(update={"request": case.request, "target": case.target, "case_id": "near"})
-    context = Ike([*train, near], LetterCounts(), InContext(k=1)).edit(small_model(), case, picture).context
-    own = copy_demonstration(case).search_text
-    assert context == own + own + f"New Fact: {fact_of(case)}\nPrompt: "
-
-
-def test_ike_without_a_train_split_still_shows_the_fact() -> None:
-    case, picture = case_and_picture()
-    edit = Ike([], LetterCounts()).edit(small_model(), case, picture)
-    assert fact_of(case) in edit.context
-    assert not edit.weights
-
-
-def test_demonstrations_are_copy_update_and_retain() -> None:
-    case, _ = case_and_picture()
-    copied, updated, retained = demonstrations(case)
-    assert (copied.question, updated.question) == (case.request, case.rephrased_request)
-    assert retained.answer != case.target
-    assert {copied.fact, updated.fact, retained.fact} == {fact_of(case)}
