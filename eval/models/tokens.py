@@ -1,4 +1,4 @@
-"""The tiny model's own tokeniser, and the joint encoding of a text whose answer spans are known."""
+"""Tokenisers as the layout wants them, the tiny models' own, and the encoding of lessons."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.metrics import label_indices
+from eval.models.layout import Layout
+from eval.records import Dialect
 
 PAD, START, END, IMAGE = 0, 1, 2, 3
 _SPECIAL = ["<pad>", "<s>", "</s>", "<image>"]
@@ -52,23 +54,42 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:  # noqa: ANN4
     return tokenizer
 
 
-def encode(tokenizer: Any, segments: Sequence[Segment], image_tokens: int, *, end: bool) -> Encoded:  # noqa: ANN401
-    """Return start mark, image tokens and text; with end also the end mark, as a label of the last answer.
+class TokenizerCodec:
+    """The port Codec over a tokenizers.Tokenizer; a text cannot spell any of its special tokens."""
 
-    tokenizer: a tokenizers.Tokenizer. The segments are tokenised jointly.
+    def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - the library has no types
+        # Not for this object alone, but nobody wants the other way.
+        tokenizer.encode_special_tokens = True
+        self._tokenizer = tokenizer
+
+    def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the ids of a text without marks around it, and the characters that each covers."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, special tokens left out."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+def encode(codec: TokenizerCodec, segments: Sequence[Segment], layout: Layout, *, picture: bool) -> Encoded:
+    """Return a lesson's ids in a model's layout; the end mark is a label of its last answer.
+
+    The segments are tokenised jointly.
     """
-    text = "".join(segment.text for segment in segments)
-    encoding = tokenizer.encode(text, add_special_tokens=False)
-    head = [START] + [IMAGE] * image_tokens
-    ids, answers, start = head + encoding.ids, [], 0
+    ids, offsets = codec.encode("".join(segment.text for segment in segments))
+    head = layout.head(picture=picture, dialect=Dialect.CLEAN)
+    answers, start = [], 0
     for segment in segments:
         stop = start + len(segment.text)
         if segment.answer:
             # The blank before an answer belongs to the question, except where a token holds both.
             lead = len(segment.text) - len(segment.text.lstrip(" "))
-            answers.append([len(head) + i for i in label_indices(encoding.offsets, start + lead, stop)])
+            places = [len(head) + i for i in label_indices(offsets, start + lead, stop)]
+            # Nothing predicts the very first token.
+            answers.append([place for place in places if place > 0])
         start = stop
-    if end and answers:
-        answers[-1].append(len(ids))
-        ids.append(END)
-    return Encoded(tuple(ids), tuple(tuple(answer) for answer in answers))
+    if answers:
+        answers[-1].append(len(head) + len(ids))
+        ids = [*ids, layout.end]
+    return Encoded((*head, *ids), tuple(tuple(answer) for answer in answers))
