@@ -1,42 +1,81 @@
-"""Fine-tunes copies of one part's tensors on a single edit: what FT-LLM and FT-Alignment share."""
+"""Fine-tunes copies of one part's tensors, several edits side by side: what FT-LLM and FT-Alignment share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from eval.models.port import Edit, MultimodalModel, Part, Question
-from eval.records import EditCase
+from eval.editors.port import EditRequest
+from eval.models.port import Edit, MultimodalModel, Part
+from eval.records import Unscored
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class FineTuning:
     """AdamW on one example: steps of a constant learning rate, no clipping, no early stop.
 
-    weight_decay 0.01 is what the reference really runs with (its own 0 never reaches the optimiser:
-    easyeditor/trainer/algs/FT.py).
+    weight_decay 0.01 is torch's own: the reference's 0 never reaches its optimiser
+    (easyeditor/trainer/algs/FT.py). at_once: edits made side by side; each keeps its own tensors, two moments
+    and gradient, 16 bytes a parameter.
     """
 
     steps: int
     learning_rate: float
     weight_decay: float = 0.01
+    at_once: int = 1
 
 
-def fine_tune(
-    model: MultimodalModel, case: EditCase, picture: bytes, part: Part, settings: FineTuning
-) -> Edit:
-    """Return the part's tensors after descending the loss of request -> target, asked about picture.
+class FineTuningEditor:
+    """Fine-tunes a part of the model on one edit."""
 
-    Raises DoesNotFitError when the case does not fit the model.
-    """
-    import torch
+    name: str
+    part: Part
+    accumulates = True
 
-    question = Question(case.request, case.target, picture)
-    weights = {name: tensor.detach().clone().requires_grad_() for name, tensor in model.tensors(part).items()}
-    optimizer = torch.optim.AdamW(
-        list(weights.values()), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    for _ in range(settings.steps):
-        optimizer.zero_grad()
-        model.loss(question, weights).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return Edit(weights={name: tensor.detach() for name, tensor in weights.items()})
+    def __init__(self, settings: FineTuning) -> None:
+        self._settings = settings
+
+    def hyper_parameters(self) -> dict[str, float | int | str]:
+        """Return steps, learning rate and weight decay; how many are made at once changes no result."""
+        told = asdict(self._settings)
+        del told["at_once"]
+        return told
+
+    def edit(
+        self, model: MultimodalModel, requests: Sequence[EditRequest], onto: Edit
+    ) -> list[Edit | Unscored]:
+        """Return new tensors of the part for each request; Unscored.NOT_FINITE where they diverged."""
+        edits: list[Edit | Unscored] = []
+        for start in range(0, len(requests), self._settings.at_once):
+            edits += self._side_by_side(model, requests[start : start + self._settings.at_once], onto)
+        return edits
+
+    def _side_by_side(
+        self, model: MultimodalModel, requests: Sequence[EditRequest], onto: Edit
+    ) -> list[Edit | Unscored]:
+        import torch
+
+        stacked: dict[str, Tensor] = {}
+        for name, tensor in model.tensors(self.part).items():
+            start = onto.weights.get(name, tensor).detach().float()
+            stacked[name] = start.expand(len(requests), *start.shape).clone().requires_grad_()
+        losses = model.objective(self.part, [request.prompt for request in requests])
+        settings = self._settings
+        optimizer = torch.optim.AdamW(
+            list(stacked.values()), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        for _ in range(settings.steps):
+            optimizer.zero_grad()
+            # A sum: each edit's tensors meet only its own loss, so its gradient is that of its mean.
+            losses(stacked).sum().backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        edits: list[Edit | Unscored] = []
+        for number in range(len(requests)):
+            own = {name: tensor.detach()[number].clone() for name, tensor in stacked.items()}
+            finite = all(bool(tensor.isfinite().all()) for tensor in own.values())
+            edits.append(Edit(weights={**onto.weights, **own}) if finite else Unscored.NOT_FINITE)
+        return edits

@@ -1,29 +1,22 @@
-"""FT-Alignment: fine-tunes the projector between vision tower and language model (MMKE-Bench, section 5)."""
+"""FT-Alignment: fine-tunes what joins vision tower and language model (MMKE-Bench, section 5)."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
-from eval.editors.fine_tuning import FineTuning, fine_tune
-from eval.models.port import Edit, MultimodalModel, Part
-from eval.records import EditCase
-
-# The reference takes 30 steps of 1e-4 on a 7 B model; chosen on the train split as for FT-LLM.
-TINY = FineTuning(steps=30, learning_rate=3e-3)
+from eval.editors.fine_tuning import FineTuning, FineTuningEditor
+from eval.editors.settings import settings_for
+from eval.models.port import Part
 
 
-class FtAlignment:
-    """The method FT-Alignment; a text question never passes the projector, so T-Rel and T-Loc cannot move."""
+class FtAlignment(FineTuningEditor):
+    """The method FT-Alignment: LLaVA's projector, the Q-Former of BLIP-2 and MiniGPT-4.
+
+    A text question never passes them, so T-Rel and T-Loc cannot move.
+    """
 
     name = "FT-Alignment"
+    part = Part.CONNECTOR
 
-    def __init__(self, settings: FineTuning = TINY) -> None:
-        self._settings = settings
-
-    def hyper_parameters(self) -> dict[str, float | int | str]:
-        """Return steps, learning rate and weight decay."""
-        return asdict(self._settings)
-
-    def edit(self, model: MultimodalModel, case: EditCase, picture: bytes) -> Edit:
-        """Return new projector weights. Raises DoesNotFitError when the case does not fit the model."""
-        return fine_tune(model, case, picture, Part.PROJECTOR, self._settings)
+    @classmethod
+    def for_model(cls, model: str) -> FtAlignment:
+        """Return the method with a model's hyper-parameters. Raises PrerequisiteError for an unknown one."""
+        return cls(settings_for(FineTuning, "ft_alignment", model))

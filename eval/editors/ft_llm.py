@@ -1,30 +1,19 @@
-"""FT-LLM: fine-tunes the up and down weights of the language model's last MLP (MMKE-Bench, section 5)."""
+"""FT-LLM: fine-tunes the up and down matrices of the language model's last MLP (MMKE-Bench, section 5)."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
-from eval.editors.fine_tuning import FineTuning, fine_tune
-from eval.models.port import Edit, MultimodalModel, Part
-from eval.records import EditCase
-
-# The reference takes 40 steps of 1e-4 on a 7 B model; a model 7,000 times smaller needs a larger step.
-# Chosen on the train split.
-TINY = FineTuning(steps=30, learning_rate=3e-3)
+from eval.editors.fine_tuning import FineTuning, FineTuningEditor
+from eval.editors.settings import settings_for
+from eval.models.port import Part
 
 
-class FtLlm:
-    """The method FT-LLM."""
+class FtLlm(FineTuningEditor):
+    """The method FT-LLM; Llama's gate, biases and norms stay, as in the reference's hparams/FT."""
 
     name = "FT-LLM"
+    part = Part.LAST_MLP
 
-    def __init__(self, settings: FineTuning = TINY) -> None:
-        self._settings = settings
-
-    def hyper_parameters(self) -> dict[str, float | int | str]:
-        """Return steps, learning rate and weight decay."""
-        return asdict(self._settings)
-
-    def edit(self, model: MultimodalModel, case: EditCase, picture: bytes) -> Edit:
-        """Return new last-MLP weights. Raises DoesNotFitError when the case does not fit the model."""
-        return fine_tune(model, case, picture, Part.LAST_MLP, self._settings)
+    @classmethod
+    def for_model(cls, model: str) -> FtLlm:
+        """Return the method with a model's hyper-parameters. Raises PrerequisiteError for an unknown one."""
+        return cls(settings_for(FineTuning, "ft_llm", model))
