@@ -194,3 +194,6 @@ class MultimodalModel(Protocol):
 
     def generate(self, prompts: Sequence[Prompt], edit: Edit, tokens: int) -> list[str]:
         """Return the greedy answer of at most so many tokens to each asked-only prompt, in order."""
+
+    def embeddings(self, ids: Sequence[int]) -> Tensor:
+        """Return the language model's own token embeddings [ids, width], float32, detached."""
