@@ -66,7 +66,8 @@ def _kept(prepare: Callable[[Image], Image], side: int) -> Pixels:
         import torch
 
         values = numpy.asarray(prepare(_opened(data)), dtype=numpy.float32) / 255
-        normalised = (values - numpy.float32(_MEAN)) / numpy.float32(_STD)
+        mean, std = numpy.array(_MEAN, dtype=numpy.float32), numpy.array(_STD, dtype=numpy.float32)
+        normalised = (values - mean) / std
         return torch.from_numpy(normalised.transpose(2, 0, 1).copy())
 
     return pixels

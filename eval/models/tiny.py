@@ -1,4 +1,4 @@
-"""Small models of the LLaVA, BLIP-2 and MiniGPT-4 architectures, in transformers' own classes, for any CPU."""
+"""Small models of the LLaVA, BLIP-2 and MiniGPT-4 architectures, in transformers' own classes."""
 
 from __future__ import annotations
 
@@ -85,12 +85,14 @@ def new_module(shape: TinyShape, family: Family, seed: int, gain: float) -> Any:
 
 def tiny_layout(shape: TinyShape, family: Family, codec: TokenizerCodec) -> Layout:
     """Return the order in which a family reads picture and text, with the tiny tokeniser's ids."""
-    before, after, text_lead, ke_lead = (START,), (), (START,), ()
+    before: tuple[int, ...] = (START,)
+    after: tuple[int, ...] = ()
+    text_lead, ke_lead = before, after
     if family is Family.BLIP2:
         # OPT begins a text with its end mark.
         before, after, text_lead = (), (END,), (END,)
     elif family is Family.MINIGPT4:
-        before, after = (tuple(codec.encode(text)[0]) for text in WRAPPER)
+        before, after = tuple(codec.encode(WRAPPER[0])[0]), tuple(codec.encode(WRAPPER[1])[0])
         text_lead, ke_lead = (), (START,)
     return Layout(
         before, after, text_lead, shape.picture_tokens(family), IMAGE, END, shape.max_tokens, ke_lead
