@@ -104,7 +104,13 @@ class Blip2Anatomy(Anatomy):
         return states
 
     def connect(self, features: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        """Return the projected queries; the Q-Former runs in its own dtype (float32 in transformers)."""
+        """Return the projected queries."""
+        queries = self.queries(features, weights)
+        projected: Tensor = self.module.language_projection(queries.to(features.dtype))
+        return projected
+
+    def queries(self, features: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+        """Return what the Q-Former makes of features [pictures, queries, width], in its own dtype."""
         import torch
         from torch.func import functional_call
 
@@ -116,9 +122,10 @@ class Blip2Anatomy(Anatomy):
                 features.shape[:-1], dtype=torch.long, device=features.device
             ),
         }
-        queries = functional_call(qformer, self._within(weights, self.connector), (), asked).last_hidden_state
-        projected: Tensor = module.language_projection(queries.to(features.dtype))
-        return projected
+        queries: Tensor = functional_call(
+            qformer, self._within(weights, self.connector), (), asked
+        ).last_hidden_state
+        return queries
 
     def full(self, ids: Tensor, pixels: Tensor | None, weights: Mapping[str, Tensor]) -> Tensor:
         """Return the logits [1, positions, vocabulary]; a text alone goes to the language model."""
