@@ -1,150 +1,132 @@
-"""Single editing: every method on every case, one record file each, resumable at any point."""
+"""Single editing: every method on every case, one record file a block and method, resumable at any point."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from curation.errors import PrerequisiteError
-from curation.records import ProbeKind, Split
-from eval.cases import edit_cases
-from eval.editors.ft_alignment import FtAlignment
-from eval.editors.ft_llm import FtLlm
-from eval.editors.ike import Ike, sentence_encoder
-from eval.editors.none import NoEdit
 from eval.editors.port import Editor
-from eval.metrics import exact_match, token_accuracy, top1_agreement, topk_overlap
-from eval.models.checkpoints import quality_log
-from eval.models.curriculum import TinyTraining
-from eval.models.port import DoesNotFitError, Edit, MultimodalModel, Question, Reading
-from eval.models.training import trained_model
-from eval.records import CaseProbe, EditCase, EvalRecord, ProbeScore, Protocol, RunIdentity, Unscored
-from eval.storage import read_record, write_record
-from eval.summary import Summary, summarise, write_summary
+from eval.measuring import CheckedModel, Guard
+from eval.plan import Encoder, Options, PlannedCase, blocks_of, identity_of, planned_cases
+from eval.records import Dialect, EditCase, EvalRecord, dialect_of
+from eval.storage import block_path, present_keys, write_block
+from eval.trial import Held, Trial
 from warehouse.release import Release
 
 Progress = Callable[[str, int, int], None]
-
-_LOCALITY = {ProbeKind.T_LOC, ProbeKind.I_LOC}
-
-
-def _ike(release: Release) -> Editor:
-    return Ike(list(edit_cases(release, Split.TRAIN)), sentence_encoder())
+Block = tuple[EditCase, ...]
 
 
-METHODS: dict[str, Callable[[Release], Editor]] = {
-    "none": lambda _: NoEdit(),
-    "FT-LLM": lambda _: FtLlm(),
-    "FT-Alignment": lambda _: FtAlignment(),
-    "IKE": _ike,
-}
+@dataclass(frozen=True)
+class Work:
+    """What is left to do of one block: of each method the cases without a record, none for a method done."""
+
+    block: Block
+    missing: dict[str, Block]
+
+    @property
+    def edits(self) -> int:
+        """Return how many edits that are."""
+        return sum(map(len, self.missing.values()))
 
 
-def evaluate(
-    release: Release,
-    out: Path,
-    cache: Path,
-    methods: Sequence[str],
-    progress: Progress,
-    training: TinyTraining | None = None,
-) -> Summary:
-    """Train or load the tiny model, edit it with each method on each eval case, and sum up.
+class SingleRun:
+    """One model, its editors and a release, ready to work on any block; edits never outlive a block."""
 
-    out: gets records/<key>.json and summary.json; records that are there and whole are kept. cache: holds
-    the trained model. methods: keys of METHODS. progress: called with a stage, steps done and steps.
-    Raises PrerequisiteError for an unknown method, an empty eval split or a missing library.
-    """
-    for method in methods:
-        if method not in METHODS:
-            raise PrerequisiteError(f"there is no method {method!r}; choose from {', '.join(METHODS)}")
-    cases = list(edit_cases(release, Split.EVAL))
-    if not cases:
-        raise PrerequisiteError(
-            f"release {release.version} has nothing to evaluate; freeze one with eval items"
+    def __init__(
+        self, release: Release, model: CheckedModel, editors: Sequence[Editor], options: Options, out: Path
+    ) -> None:
+        """Encode nothing yet. Raises PrerequisiteError when the release has no eval case."""
+        self.release, self.options, self.out = release, options, out
+        self.cases = planned_cases(release, options.limit)
+        self.editors = {editor.name: editor for editor in editors}
+        self.identities = {editor.name: identity_of(release, model, editor, options) for editor in editors}
+        self._model = model
+        self._encoders: dict[Dialect, Encoder] = {}
+        self._held = Held(model)
+
+    @cached_property
+    def _guard(self) -> Guard:
+        return Guard(self._model)
+
+    def keys(self) -> dict[str, tuple[str, str]]:
+        """Return the key of every record of the whole plan, all shards, with its method and case id."""
+        return {
+            identity.key(case): (method, case.case_id)
+            for method, identity in self.identities.items()
+            for case in self.cases
+        }
+
+    def work(self) -> list[Work]:
+        """Return this shard's blocks with what is missing of them, as the record files are now."""
+        present = present_keys(self.out)
+        return [
+            Work(
+                block,
+                {
+                    method: tuple(case for case in block if identity.key(case) not in present)
+                    for method, identity in self.identities.items()
+                },
+            )
+            for block in blocks_of(self.cases, self.options)
+        ]
+
+    def is_done(self, work: Work) -> bool:
+        """Return whether everything that was missing has been written since, by whoever."""
+        return all(
+            block_path(self.out, [self.identities[method].key(case) for case in cases]).is_file()
+            for method, cases in work.missing.items()
+            if cases
         )
-    model = trained_model(release, cache, training or TinyTraining(), progress)
-    editors = [METHODS[method](release) for method in methods]
-    records = []
-    for done, record in enumerate(run(model, editors, cases, release, out), start=1):
-        records.append(record)
-        progress("evaluate", done, len(cases) * len(editors))
-    summary = summarise(release, records, quality_log(cache, model))
-    write_summary(out, summary)
-    return summary
 
+    def do(self, work: Work) -> None:
+        """Make the missing records of a block, and write each method's as one file.
 
-def run(
-    model: MultimodalModel, editors: Sequence[Editor], cases: Sequence[EditCase], release: Release, out: Path
-) -> Iterator[EvalRecord]:
-    """Yield the record of every case under every editor: read where it is there, else made and written."""
-    for case in cases:
-        base: list[Reading] | None = None
-        for editor in editors:
-            identity = _identity(model, editor, release)
-            record = read_record(out, identity.key(case))
-            if record is None:
-                questions = [_question(probe, release) for probe in case.probes]
-                base = base or model.read(questions, Edit())
-                scores = score_case(model, editor, case, release.image(case.image), questions, base)
-                record = EvalRecord(key=identity.key(case), case=case, scores=scores, **dict(identity))
-                write_record(out, record)
-            yield record
+        Raises IntegrityError, and writes nothing more, when a weight of the model has changed.
+        """
+        guard = self._guard
+        try:
+            for dialect, methods in self._by_dialect(work).items():
+                encoder = self._encoder(dialect)
+                wanted = {case.case_id for method in methods for case in work.missing[method]}
+                planned = {c.case_id: encoder.case(c) for c in work.block if c.case_id in wanted}
+                for method in methods:
+                    group = [planned[case.case_id] for case in work.missing[method]]
+                    records = self._records(self.editors[method], group)
+                    guard.glance()
+                    write_block(self.out, records)
+        finally:
+            self._held.drop()
 
+    def finish(self) -> None:
+        """Check that no bit of the model's state has changed. Raises IntegrityError when one has."""
+        self._guard.check()
 
-def score_case(
-    model: MultimodalModel,
-    editor: Editor,
-    case: EditCase,
-    picture: bytes,
-    questions: Sequence[Question],
-    base: Sequence[Reading],
-) -> tuple[ProbeScore, ...]:
-    """Return the scores of one edit on all its probes.
+    def _by_dialect(self, work: Work) -> dict[Dialect, list[str]]:
+        grouped: dict[Dialect, list[str]] = {}
+        for method, cases in work.missing.items():
+            if cases:
+                grouped.setdefault(dialect_of(self.options.protocol, method), []).append(method)
+        return grouped
 
-    questions: one per probe, in order. base: the unedited model's readings of them. All probes go
-    through in one batch, the same for base and edited model, so that an edit that changes nothing changes no
-    bit.
-    """
-    try:
-        edit = editor.edit(model, case, picture)
-    except DoesNotFitError as error:
-        return tuple(
-            ProbeScore(probe_id=probe.probe_id, kind=probe.kind, unscored=error.reason)
-            for probe in case.probes
-        )
-    readings, texts = model.read(questions, edit), model.generate(questions, edit)
-    return tuple(map(_score, case.probes, base, readings, texts))
+    def _encoder(self, dialect: Dialect) -> Encoder:
+        if dialect not in self._encoders:
+            self._encoders[dialect] = Encoder(self.release, self._model, dialect, self.options.tokens)
+        return self._encoders[dialect]
 
+    def _records(self, editor: Editor, group: Sequence[PlannedCase]) -> list[EvalRecord]:
+        identity = self.identities[editor.name]
+        encoder = self._encoder(identity.dialect)
+        trial = Trial(self._model, editor, encoder, self.options, self._order)
+        found = trial.readings(group, self._held)
+        return [
+            EvalRecord(key=identity.key(one.case), run=identity, case=one.case, readings=readings)
+            for one, readings in zip(group, found, strict=True)
+        ]
 
-def _score(probe: CaseProbe, base: Reading, edited: Reading, generated: str) -> ProbeScore:
-    missing = Unscored.NO_PICTURE if probe.image_role is not None and probe.image is None else None
-    reason = missing or edited.unscored or base.unscored
-    if reason is not None:
-        return ProbeScore(probe_id=probe.probe_id, kind=probe.kind, unscored=reason)
-    local = probe.kind in _LOCALITY
-    return ProbeScore(
-        probe_id=probe.probe_id,
-        kind=probe.kind,
-        label_ids=edited.label_ids,
-        predicted_ids=edited.predicted_ids,
-        generated=generated,
-        token_accuracy=token_accuracy(edited.predicted_ids, edited.label_ids),
-        exact_match=exact_match(generated, probe.answer),
-        top1_agreement=top1_agreement(base.predicted_ids, edited.predicted_ids) if local else None,
-        topk_overlap=topk_overlap(base.top_ids, edited.top_ids) if local else None,
-    )
-
-
-def _question(probe: CaseProbe, release: Release) -> Question:
-    return Question(probe.question, probe.answer, release.image(probe.image) if probe.image else None)
-
-
-def _identity(model: MultimodalModel, editor: Editor, release: Release) -> RunIdentity:
-    return RunIdentity(
-        method=editor.name,
-        hyper_parameters=editor.hyper_parameters(),
-        protocol=Protocol.CLEAN,
-        model=model.name,
-        model_sha256=model.digest,
-        release_sha256=release.content_sha256,
-    )
+    @cached_property
+    def _order(self) -> tuple[EditCase, ...]:
+        """Return the whole eval split, which says which edit came before a case, whatever the subsample."""
+        return planned_cases(self.release, None)

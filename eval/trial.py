@@ -1,0 +1,142 @@
+"""One method on a group of cases: edits in small batches, each read at once and dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eval.cells import NO_EDIT
+from eval.editors.port import Editor, EditRequest
+from eval.measuring import CheckedModel, is_out_of_memory, locality_readings, measure, unscored
+from eval.models.port import Edit, Prompt, Reading
+from eval.plan import Encoder, Options, PlannedCase
+from eval.records import EditCase, ProbeReading, Protocol, Unscored
+
+Readings = tuple[ProbeReading, ...]
+# Their base logits are taken before the weights of the edit before are restored
+# (easyeditor/trainer/MultimodalTrainer.py, easyeditor/trainer/algs/FT.py).
+_STALE = frozenset({"FT-LLM", "FT-Alignment"})
+
+
+class Held:
+    """What a model keeps of a group of cases, with the unedited model's locality: once for all methods."""
+
+    def __init__(self, model: CheckedModel) -> None:
+        """Hold nothing yet."""
+        self._model = model
+        self._cases: set[str] = set()
+        self.base: dict[str, dict[str, Reading]] = {}
+
+    def ensure(self, cases: Sequence[PlannedCase]) -> None:
+        """Hold these cases: nothing to do when they are, else in the place of all others."""
+        if {one.case.case_id for one in cases} <= self._cases:
+            return
+        self.drop()
+        requests = [one.request for one in cases if isinstance(one.request, Prompt)]
+        self._model.hold(requests, packed=False)
+        for one in cases:
+            self._model.hold(one.prompts, packed=True)
+        unedited = Edit()
+        self.base = {one.case.case_id: locality_readings(self._model, one.probes, unedited) for one in cases}
+        self._cases = {one.case.case_id for one in cases}
+
+    def drop(self) -> None:
+        """Let go of everything."""
+        self._cases, self.base = set(), {}
+        self._model.forget()
+
+
+@dataclass
+class _Latest:
+    """The latest edit that was made, and the place of its case in the order of the release."""
+
+    place: int = -1
+    edit: Edit | None = None
+
+
+class Trial:
+    """A method in a run: gives the readings of planned cases, whatever groups they come in."""
+
+    def __init__(
+        self,
+        model: CheckedModel,
+        editor: Editor,
+        encoder: Encoder,
+        options: Options,
+        order: Sequence[EditCase],
+    ) -> None:
+        """Take what readings depend on; order: the whole eval split, which says what came before a case."""
+        self._model, self._editor, self._encoder, self._options = model, editor, encoder, options
+        self._order = order
+        self._place = {case.case_id: place for place, case in enumerate(order)}
+        self._stale = options.protocol is Protocol.REFERENCE and editor.name in _STALE
+
+    def readings(self, group: Sequence[PlannedCase], held: Held) -> list[Readings]:
+        """Return the readings of each case.
+
+        When memory does not suffice, the group is halved, down to single cases; one that does not
+        fit by itself is unscored(oom).
+        """
+        try:
+            held.ensure(group)
+            return self._all(group, held)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside of the handler: the error keeps the tensors of its frames alive.
+        held.drop()
+        _empty_cache()
+        if len(group) == 1:
+            return [unscored(group[0].case, Unscored.OUT_OF_MEMORY)]
+        middle = len(group) // 2
+        return [*self.readings(group[:middle], held), *self.readings(group[middle:], held)]
+
+    def _all(self, group: Sequence[PlannedCase], held: Held) -> list[Readings]:
+        found: list[Readings] = []
+        latest = _Latest()
+        size = self._options.edits_at_once
+        for start in range(0, len(group), size):
+            chunk = group[start : start + size]
+            for one, edit in zip(chunk, edits_of(self._model, self._editor, chunk, Edit()), strict=True):
+                base = self._stale_base(one, latest) if self._stale else held.base[one.case.case_id]
+                if isinstance(edit, Unscored):
+                    found.append(unscored(one.case, edit))
+                    continue
+                tokens = self._options.tokens
+                found.append(measure(self._model, self._encoder, one, edit, base, tokens))
+                latest = _Latest(self._place[one.case.case_id], edit)
+        return found
+
+    def _stale_base(self, one: PlannedCase, latest: _Latest) -> dict[str, Reading]:
+        """Return the locality of the model that the case before was edited into, unedited for the first."""
+        place = self._place[one.case.case_id] - 1
+        while place >= 0:
+            if place == latest.place and latest.edit is not None:
+                return locality_readings(self._model, one.probes, latest.edit)
+            # The first of a shard or of what is missing: the edit before it is made once more.
+            before = [self._encoder.case(self._order[place])]
+            edit = edits_of(self._model, self._editor, before, Edit())[0]
+            if isinstance(edit, Edit):
+                return locality_readings(self._model, one.probes, edit)
+            place -= 1  # that one could not be edited, and left the model as it was
+        return locality_readings(self._model, one.probes, Edit())
+
+
+def edits_of(
+    model: CheckedModel, editor: Editor, cases: Sequence[PlannedCase], onto: Edit
+) -> list[Edit | Unscored]:
+    """Return the edit of each case, or why there is none.
+
+    A case that cannot be encoded never reaches the editor; no edit needs no request, and refuses none.
+    """
+    requests = [EditRequest(one.case, one.request) for one in cases if isinstance(one.request, Prompt)]
+    made = iter(editor.edit(model, requests, onto) if requests else ())
+    refused = (lambda reason: onto) if editor.name == NO_EDIT else (lambda reason: reason)
+    return [next(made) if isinstance(one.request, Prompt) else refused(one.request) for one in cases]
+
+
+def _empty_cache() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
