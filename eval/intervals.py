@@ -26,8 +26,8 @@ class Estimate(NamedTuple):
 class Ratio(NamedTuple):
     """A quantity as sum of top / sum of bottom over cases, both [cases].
 
-    A plain mean has bottom 1 for a scored case and 0 for the others; a mean over tokens has each case's number
-    of tokens.
+    A plain mean has bottom 1 for a scored case and 0 for the others; a mean over tokens has the number of
+    tokens of each case.
     """
 
     top: Column
@@ -75,7 +75,7 @@ class Bootstrap:
         return [_estimate(first[i] - second[i], drawn[:, i], int(both[i].sum())) for i in range(len(asked))]
 
     def _resampled(self, asked: list[Ratio]) -> tuple[Column, Column]:
-        """Return the ratios over all cases [asked] and over each drawing [resamples, asked], NaN for 0 / 0."""
+        """Return the ratios over all cases [asked] and over each drawing [resamples, asked]; 0 / 0 is NaN."""
         if not asked:
             return np.empty(0), np.empty((len(self._times), 0))
         top = np.stack([ratio.top for ratio in asked], axis=1)

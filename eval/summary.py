@@ -1,8 +1,8 @@
-"""Sums up evaluation records: means with intervals, deltas to no edit, exact matches, counts."""
+"""Sums up evaluation records, from them alone: means, changes to no edit, intervals, the unscored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,62 +10,78 @@ from pydantic import ValidationError
 
 from curation.atomic import write_atomic
 from curation.errors import IntegrityError, PrerequisiteError
-from curation.ids import canonical_json, sha256_json
+from curation.ids import canonical_json
 from curation.records import EditType, ProbeKind, Record, Sha256
-from eval.records import EvalRecord, Protocol
+from eval.case_scores import CaseScores, case_scores
+from eval.cells import KINDS, NO_EDIT, Cell, Difference, Group, cells_of, differences_of, with_averages
+from eval.records import Dialect, EvalRecord, Protocol, RunIdentity
+from eval.storage import read_records
 from warehouse.release import Release
 
 SUMMARY = "summary.json"
-NO_EDIT = "none"
-KINDS = tuple(ProbeKind)
-_RESAMPLES = 2000
+BACKGROUND = "background.json"
+# The rows of every table, in the order of MMKE-Bench's.
+METHOD_ORDER = (NO_EDIT, "FT-LLM", "FT-Alignment", "IKE", "SERAC", "MEND", "KE")
+# What all records of one table share; the rest of a run's identity may differ from method to method.
+_SHARED = (
+    "protocol", "precision", "model", "model_sha256", "release_sha256", "plan_sha256", "evaluator_version",
+)  # fmt: skip
 
 
-class Cell(Record):
-    """One metric of one method over all cases, or over those of one editing type; shares in 0..1.
+class Background(Record):
+    """What a summary tells beside the records: where the texts come from, what the model had learnt.
 
-    mean: of the cases' values, each the mean over its probes of the kind. n: scored cases. unscored:
-    probes without a score. low, high: 95 % bootstrap interval of mean over cases. delta: mean difference to
-    no edit on the same cases. exact: share of free answers that are right word for word. None where nothing
-    is scored.
+    training: what the model knew before any edit, {} for one that the project did not train.
     """
-
-    method: str
-    kind: ProbeKind
-    edit_type: EditType | None
-    mean: float | None
-    n: int
-    unscored: int
-    low: float | None
-    high: float | None
-    delta: float | None
-    exact: float | None
-
-
-class Summary(Record):
-    """Everything that the numbers of one evaluation mean, and the numbers."""
 
     release_version: str
     release_sha256: Sha256
     drafter: str
     is_llm: bool
+    training: dict[str, float | int]
+
+
+class Summary(Record):
+    """Everything that the numbers of one evaluation mean, and the numbers.
+
+    records: how many cases each method has. cases: how many distinct ones of each editing type. cells: over
+    all cases, by editing type, and by category within its type.
+    """
+
+    release_version: str
+    release_sha256: Sha256
+    drafter: str
+    is_llm: bool
+    training: dict[str, float | int]
     model: str
     model_sha256: Sha256
     protocol: Protocol
+    precision: str
+    plan_sha256: Sha256
     evaluator_version: str
     methods: tuple[str, ...]
+    dialects: dict[str, Dialect]
     hyper_parameters: dict[str, dict[str, float | int | str]]
-    training: dict[str, float | int]
+    records: dict[str, int]
     cases: dict[EditType, int]
     cells: tuple[Cell, ...]
+    differences: tuple[Difference, ...]
     record_keys: tuple[Sha256, ...]
 
-    def cell(self, method: str, kind: ProbeKind, edit_type: EditType | None = None) -> Cell:
-        """Return a cell; KeyError when the method was not run or the type has no case."""
+    def cell(
+        self, method: str, kind: ProbeKind, edit_type: EditType | None = None, category: str | None = None
+    ) -> Cell:
+        """Return a cell; KeyError when the method was not run, or the type or category has no case."""
         for cell in self.cells:
-            if (cell.method, cell.kind, cell.edit_type) == (method, kind, edit_type):
+            if (cell.method, cell.kind, cell.edit_type, cell.category) == (method, kind, edit_type, category):
                 return cell
-        raise KeyError(method, kind, edit_type)
+        raise KeyError(method, kind, edit_type, category)
+
+    @property
+    def categories(self) -> list[tuple[EditType, str]]:
+        """Return every category that has a case, with its editing type."""
+        found = dict.fromkeys((c.edit_type, c.category) for c in self.cells)
+        return [(kind, name) for kind, name in found if kind is not None and name is not None]
 
 
 class Table(NamedTuple):
@@ -75,44 +91,121 @@ class Table(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
 
 
-def summarise(release: Release, records: Sequence[EvalRecord], training: dict[str, float | int]) -> Summary:
-    """Return the summary of one run's records. Raises ValueError for none, or for several runs' records."""
-    meanings = {(r.protocol, r.model, r.model_sha256, r.release_sha256, r.evaluator_version) for r in records}
-    if len(meanings) != 1:
-        raise ValueError(f"records of {len(meanings)} different runs cannot share a table")
-    first = records[0]
-    methods = tuple(dict.fromkeys(record.method for record in records))
-    types = [kind for kind in EditType if any(record.case.edit_type is kind for record in records)]
-    cells = [
-        _cell(records, method, kind, edit_type)
-        for edit_type in (None, *types)
-        for method in methods
-        for kind in KINDS
-    ]
-    return Summary(
+def background_of(release: Release, training: dict[str, float | int]) -> Background:
+    """Return what a summary has to tell about a release and a model's training."""
+    return Background(
         release_version=release.version,
-        release_sha256=first.release_sha256,
+        release_sha256=release.content_sha256,
         drafter=release.drafter,
         is_llm=release.is_llm,
-        model=first.model,
-        model_sha256=first.model_sha256,
-        protocol=first.protocol,
-        evaluator_version=first.evaluator_version,
-        methods=methods,
-        hyper_parameters={record.method: record.hyper_parameters for record in records},
         training=training,
-        cases={
-            kind: len({record.case.case_id for record in records if record.case.edit_type is kind})
-            for kind in types
-        },
-        cells=tuple(cells),
-        record_keys=tuple(record.key for record in records),
     )
 
 
+def summarise(release: Release, records: Iterable[EvalRecord], training: dict[str, float | int]) -> Summary:
+    """Return the summary of one run's records of single editing; records of sequential runs are left out.
+
+    Raises as sum_up does.
+    """
+    return sum_up(background_of(release, training), records)
+
+
+def sum_up(background: Background, records: Iterable[EvalRecord]) -> Summary:
+    """Return the summary of one run's records of single editing, the same in whatever order they come.
+
+    Raises PrerequisiteError for no record, IntegrityError for records of several runs, for two records of a
+    method on a case, or for ids that cannot be scored.
+    """
+    rows = sorted(_single(records), key=lambda row: (row.method, row.case_id))
+    if not rows:
+        raise PrerequisiteError("there is no record of single editing to sum up; run mmke evaluate first")
+    runs = identities(rows)
+    if len({(row.method, row.case_id) for row in rows}) != len(rows):
+        raise IntegrityError("a method has two records of one case; keep each run in its own folder")
+    first = next(iter(runs.values()))
+    if first.release_sha256 != background.release_sha256:
+        raise IntegrityError(
+            f"the records are of release {first.release_sha256[:16]}, not of {background.release_sha256[:16]}"
+        )
+    methods = ordered(runs)
+    types = [kind for kind in EditType if any(row.edit_type is kind for row in rows)]
+    whole = Group(rows, methods)
+    cells = cells_of(whole)
+    for kind in types:
+        cells += cells_of(Group(rows, methods, kind))
+    for kind in types:
+        for category in sorted({row.category for row in rows if row.edit_type is kind}):
+            cells += cells_of(Group(rows, methods, kind, category))
+    return Summary(
+        **dict(background),
+        **{name: getattr(first, name) for name in _SHARED if name != "release_sha256"},
+        methods=methods,
+        dialects={method: runs[method].dialect for method in methods},
+        hyper_parameters={method: runs[method].hyper_parameters for method in methods},
+        records={method: sum(row.method == method for row in rows) for method in methods},
+        cases={kind: len({row.case_id for row in rows if row.edit_type is kind}) for kind in types},
+        cells=tuple(with_averages(cells)),
+        differences=tuple(differences_of(whole)),
+        record_keys=tuple(sorted(row.key for row in rows)),
+    )
+
+
+def ordered(methods: Iterable[str]) -> tuple[str, ...]:
+    """Return methods in the order of the paper's tables, those that it does not have at the end."""
+    place = {method: number for number, method in enumerate(METHOD_ORDER)}
+    return tuple(sorted(methods, key=lambda method: (place.get(method, len(place)), method)))
+
+
+def identities(rows: Sequence[CaseScores]) -> dict[str, RunIdentity]:
+    """Return the run of each method. Raises IntegrityError when they may not share a table."""
+    runs: dict[str, RunIdentity] = {}
+    for row in rows:
+        if runs.setdefault(row.method, row.run) != row.run:
+            other = runs[row.method]
+            changed = [
+                name for name in type(row.run).model_fields if getattr(other, name) != getattr(row.run, name)
+            ]
+            raise IntegrityError(
+                f"there are records of two runs of {row.method}, which differ in {', '.join(changed)}; "
+                "a table never mixes them: keep each run in its own folder"
+            )
+    for name in _SHARED:
+        told = sorted({str(getattr(run, name)) for run in runs.values()})
+        if len(told) > 1:
+            raise IntegrityError(
+                f"the methods' records differ in {name} ({', '.join(told)}); a table never mixes them: "
+                "keep each run in its own folder"
+            )
+    return runs
+
+
 def write_summary(out: Path, summary: Summary) -> None:
-    """Write out/summary.json in one step."""
-    write_atomic(out / SUMMARY, (canonical_json(summary.model_dump(mode="json")) + "\n").encode("utf-8"))
+    """Write out/summary.json in one step, and beside it what a rescore has to know."""
+    known = Background.model_validate({name: getattr(summary, name) for name in Background.model_fields})
+    write_background(out, known)
+    write_atomic(out / SUMMARY, _bytes(summary))
+
+
+def write_background(out: Path, background: Background) -> None:
+    """Write out/background.json, so that the records beside it can be summed up by themselves."""
+    write_atomic(out / BACKGROUND, _bytes(background))
+
+
+def rescore(out: Path) -> Summary:
+    """Sum up a folder's records again, write the summary and return it; needs no model and no device.
+
+    Raises PrerequisiteError where no evaluation was run, else as sum_up does.
+    """
+    path = out / BACKGROUND
+    if not path.is_file():
+        raise PrerequisiteError(f"{path} is not there; run mmke evaluate first")
+    try:
+        background = Background.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise IntegrityError(f"{path} is damaged; run mmke evaluate again") from error
+    summary = sum_up(background, read_records(out))
+    write_summary(out, summary)
+    return summary
 
 
 def read_summary(out: Path) -> Summary:
@@ -129,7 +222,7 @@ def read_summary(out: Path) -> Summary:
 def table(summary: Summary, edit_type: EditType | None = None) -> Table:
     """Return the table of the six metrics, x100 with two decimals, and in brackets the difference to no edit.
 
-    Last columns: exact matches over the reliability kinds and over portability.
+    Last columns: exact matches over image reliability and over portability.
     """
     headers = ("method", *(kind.value for kind in KINDS), "exact I-Rel", "exact Port")
     rows = []
@@ -161,41 +254,10 @@ def _shown(cell: Cell) -> str:
     return f"{percent(cell.mean)} ({signed(cell.delta)})"
 
 
-def _cell(records: Sequence[EvalRecord], method: str, kind: ProbeKind, edit_type: EditType | None) -> Cell:
-    chosen = [r for r in records if edit_type is None or r.case.edit_type is edit_type]
-    mine = [r for r in chosen if r.method == method]
-    unedited = {r.case.case_id: r.metric(kind) for r in chosen if r.method == NO_EDIT}
-    values = [value for r in mine if (value := r.metric(kind)) is not None]
-    low, high = _interval(values, sha256_json([method, kind.value, edit_type]))
-    differences = [
-        value - before
-        for r in mine
-        if (value := r.metric(kind)) is not None and (before := unedited.get(r.case.case_id)) is not None
-    ]
-    return Cell(
-        method=method,
-        kind=kind,
-        edit_type=edit_type,
-        mean=_mean(values),
-        n=len(values),
-        unscored=sum(score.unscored is not None for r in mine for score in r.scores if score.kind is kind),
-        low=low,
-        high=high,
-        delta=_mean(differences),
-        exact=_mean([value for r in mine if (value := r.exact(kind)) is not None]),
-    )
+def _single(records: Iterable[EvalRecord]) -> list[CaseScores]:
+    """Return the rows of single editing, a repeated record once."""
+    return list({record.key: case_scores(record) for record in records if record.step is None}.values())
 
 
-def _interval(values: Sequence[float], seed: str) -> tuple[float | None, float | None]:
-    """Return the 95 % percentile bootstrap interval of the mean, drawn from a seed; None for no value."""
-    import numpy as np
-
-    if not values:
-        return None, None
-    draws = np.random.default_rng(int(seed[:16], 16)).choice(np.asarray(values), (_RESAMPLES, len(values)))
-    low, high = np.percentile(draws.mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _bytes(value: Record) -> bytes:
+    return (canonical_json(value.model_dump(mode="json")) + "\n").encode("utf-8")
