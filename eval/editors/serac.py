@@ -1,0 +1,131 @@
+"""SERAC: keeps edits in a memory; a second model answers what is in their scope (MMKE-Bench, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Self
+
+from eval.editors.counterfactual import Counterfactual, LastLayer, SmallModel, small_copy, small_pretrained
+from eval.editors.demonstrations import fact_of
+from eval.editors.drills import Pictures
+from eval.editors.fitting import Progress, Schedule, fit, split
+from eval.editors.port import EditRequest
+from eval.editors.scope import Scope, pretrained_scope, tiny_scope
+from eval.editors.serac_memory import SeracMemory
+from eval.editors.serac_training import SeracSettings, SeracTrainee, models, set_models
+from eval.editors.settings import settings_for
+from eval.editors.trained_state import Notes, State, cached
+from eval.models.network import Network
+from eval.models.port import DoesNotFitError, Edit, MultimodalModel, Question
+from eval.records import Dialect, EditCase, Unscored
+
+TINY, LAST_LAYER, OWN = "tiny", "last-layer", "own"
+
+
+class Serac:
+    """The method SERAC (SERAC_MULTI of easyeditor/trainer/algs/SERAC.py); the base is never changed."""
+
+    name = "SERAC"
+    accumulates = True
+
+    def __init__(self, memory: SeracMemory, settings: SeracSettings, digest: str, dialect: Dialect) -> None:
+        """memory: an empty one, over trained models. digest: the sha256 of their tensors."""
+        self._empty, self._settings, self._digest, self._dialect = memory, settings, digest, dialect
+
+    @classmethod
+    def trained(
+        cls,
+        cases: Sequence[EditCase],
+        pictures: Pictures,
+        model: Network,
+        dialect: Dialect,
+        cache: Path,
+        identity: str,
+        progress: Progress,
+    ) -> Self:
+        """Return SERAC with both models trained on the cases of the TRAIN split, or read from the cache.
+
+        pictures: the file of a picture by its digest. identity: names all that cases and pictures come from,
+        such as a release's digest. A killed training goes on from its checkpoint. Raises PrerequisiteError
+        for a model that serac.toml lacks, models that cannot be loaded, or fewer than two cases.
+        """
+        settings = settings_for(SeracSettings, "serac", model.name)
+        scope, counterfactual = _models(model, settings, dialect)
+
+        def train(checkpoint: Path) -> tuple[State, Notes]:
+            learned_from = split(cases)[0]
+            trainee = SeracTrainee(model, scope, counterfactual, settings, learned_from, pictures, dialect)
+            try:
+                return fit(trainee, cases, _schedule(settings), checkpoint, progress)
+            finally:
+                model.forget()
+
+        told: Mapping[str, object] = {
+            "method": "SERAC",
+            "trained_on": identity,
+            "model": model.digest,
+            "dialect": dialect.value,
+            "settings": asdict(settings),
+        }
+        state = cached(cache, "SERAC", told, train)
+        set_models(scope, counterfactual, state.tensors)
+        for tensor in models(scope, counterfactual).values():
+            tensor.requires_grad_(False)
+        return cls(SeracMemory(scope, counterfactual, dialect), settings, state.digest, dialect)
+
+    def hyper_parameters(self) -> dict[str, float | int | str]:
+        """Return the settings of the training, and the digest of what it made."""
+        return {**asdict(self._settings), "trained_sha256": self._digest}
+
+    def edit(
+        self, model: MultimodalModel, requests: Sequence[EditRequest], onto: Edit
+    ) -> list[Edit | Unscored]:
+        """Return each request's text as the newest in onto's memory.
+
+        Unscored.TOO_LONG where one of the case's questions does not fit behind that text.
+        """
+        held = onto.memory if isinstance(onto.memory, SeracMemory) else self._empty
+        return [
+            replace(onto, memory=held.grown(fact_of(request.case)))
+            if self._fits(model, request)
+            else Unscored.TOO_LONG
+            for request in requests
+        ]
+
+    def _fits(self, model: MultimodalModel, request: EditRequest) -> bool:
+        text, picture = fact_of(request.case), request.prompt.question.picture
+        for probe in request.case.probes:
+            shown = picture if probe.image_role is not None else None
+            question = Question(probe.question, probe.answer, shown, f"{text} ")
+            try:
+                model.encode(question, self._dialect)
+            except DoesNotFitError as error:
+                # An answer without labels is that probe's own matter.
+                if error.reason is Unscored.TOO_LONG:
+                    return False
+        return True
+
+
+def _models(model: Network, settings: SeracSettings, dialect: Dialect) -> tuple[Scope, Counterfactual]:
+    """Return both models before their training."""
+    if settings.classifier == TINY:
+        scope = tiny_scope(model, dialect, settings.seed)
+    else:
+        scope = pretrained_scope(settings.classifier, model, dialect)
+    if settings.counterfactual == LAST_LAYER:
+        return scope, LastLayer(model)
+    own = settings.counterfactual == OWN
+    module = small_copy(model) if own else small_pretrained(settings.counterfactual)
+    return scope, SmallModel(module, model, settings.seed, trained_linear=dialect is Dialect.CLEAN)
+
+
+def _schedule(settings: SeracSettings) -> Schedule:
+    return Schedule(
+        steps=settings.steps,
+        validate_every=settings.validate_every,
+        checkpoint_every=settings.checkpoint_every,
+        clip=settings.clip,
+        seed=settings.seed,
+    )
