@@ -11,6 +11,7 @@ from curation.records import EditType, ProbeKind, Split
 from eval.cases import edit_cases
 from eval.editors.port import Editor
 from eval.models.port import DoesNotFitError, MultimodalModel, Picture, Prompt, Question
+from eval.models.precision import Precision
 from eval.records import (
     CaseProbe,
     Dialect,
@@ -23,7 +24,6 @@ from eval.records import (
 from warehouse.release import Release
 
 LOCALITY = frozenset({ProbeKind.T_LOC, ProbeKind.I_LOC})
-PRECISIONS = ("exact", "default", "fast")
 # Raised when it changes which prompts share a pass through the model.
 _PACKING = "a case's probes on one picture; 1"
 
@@ -39,7 +39,7 @@ class Options:
     """
 
     protocol: Protocol = Protocol.CLEAN
-    precision: str = "exact"
+    precision: Precision = Precision.EXACT
     device: str = "cpu"
     tokens: int = 24
     block: int = 16
@@ -49,9 +49,6 @@ class Options:
 
     def __post_init__(self) -> None:
         """Raise PrerequisiteError for a value that means nothing."""
-        if self.precision not in PRECISIONS:
-            message = f"there is no precision {self.precision!r}; choose from {', '.join(PRECISIONS)}"
-            raise PrerequisiteError(message)
         least = {"block": 1, "edits_at_once": 1, "tokens": 0, "limit": 1}
         for name, bound in least.items():
             value = getattr(self, name)
@@ -68,7 +65,7 @@ class Options:
         In float32 neither batches nor blocks do. In a lower precision they choose other kernels, and so may
         flip a near tie among ten candidates.
         """
-        batches = None if self.precision == "exact" else [self.block, self.edits_at_once, self.limit]
+        batches = None if self.precision is Precision.EXACT else [self.block, self.edits_at_once, self.limit]
         return sha256_json({"tokens": self.tokens, "packing": _PACKING, "batches": batches})
 
 
@@ -182,7 +179,7 @@ def identity_of(release: Release, model: MultimodalModel, editor: Editor, option
         hyper_parameters=editor.hyper_parameters(),
         protocol=options.protocol,
         dialect=dialect_of(options.protocol, editor.name),
-        precision=options.precision,
+        precision=options.precision.value,
         model=model.name,
         model_sha256=model.digest,
         release_sha256=release.content_sha256,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from curation.records import EditType
 from eval.cells import NO_EDIT
 from eval.editors.port import Editor, EditRequest
 from eval.measuring import CheckedModel, is_out_of_memory, locality_readings, measure, unscored
@@ -46,14 +46,6 @@ class Held:
         self._model.forget()
 
 
-@dataclass
-class _Latest:
-    """The latest edit that was made, and the place of its case in the order of the release."""
-
-    place: int = -1
-    edit: Edit | None = None
-
-
 class Trial:
     """A method in a run: gives the readings of planned cases, whatever groups they come in."""
 
@@ -67,8 +59,13 @@ class Trial:
     ) -> None:
         """Take what readings depend on; order: the whole eval split, which says what came before a case."""
         self._model, self._editor, self._encoder, self._options = model, editor, encoder, options
-        self._order = order
-        self._place = {case.case_id: place for place, case in enumerate(order)}
+        # The reference runs each editing type by itself, from its first case on the unedited model.
+        latest: dict[EditType, EditCase] = {}
+        self._before: dict[str, EditCase] = {}
+        for case in order:
+            if case.edit_type in latest:
+                self._before[case.case_id] = latest[case.edit_type]
+            latest[case.edit_type] = case
         self._stale = options.protocol is Protocol.REFERENCE and editor.name in _STALE
 
     def readings(self, group: Sequence[PlannedCase], held: Held) -> list[Readings]:
@@ -93,32 +90,36 @@ class Trial:
 
     def _all(self, group: Sequence[PlannedCase], held: Held) -> list[Readings]:
         found: list[Readings] = []
-        latest = _Latest()
+        made: dict[str, Edit] = {}
         size = self._options.edits_at_once
         for start in range(0, len(group), size):
             chunk = group[start : start + size]
             for one, edit in zip(chunk, edits_of(self._model, self._editor, chunk, Edit()), strict=True):
-                base = self._stale_base(one, latest) if self._stale else held.base[one.case.case_id]
+                base = self._stale_base(one, made) if self._stale else held.base[one.case.case_id]
                 if isinstance(edit, Unscored):
                     found.append(unscored(one.case, edit))
                     continue
                 tokens = self._options.tokens
                 found.append(measure(self._model, self._encoder, one, edit, base, tokens))
-                latest = _Latest(self._place[one.case.case_id], edit)
+                if self._stale:
+                    made = {one.case.case_id: edit}
         return found
 
-    def _stale_base(self, one: PlannedCase, latest: _Latest) -> dict[str, Reading]:
-        """Return the locality of the model that the case before was edited into, unedited for the first."""
-        place = self._place[one.case.case_id] - 1
-        while place >= 0:
-            if place == latest.place and latest.edit is not None:
-                return locality_readings(self._model, one.probes, latest.edit)
+    def _stale_base(self, one: PlannedCase, made: dict[str, Edit]) -> dict[str, Reading]:
+        """Return the locality of the model that the case before was edited into, unedited for the first.
+
+        made: the latest edit by its case's id, if there was one.
+        """
+        before = self._before.get(one.case.case_id)
+        while before is not None:
+            if before.case_id in made:
+                return locality_readings(self._model, one.probes, made[before.case_id])
             # The first of a shard or of what is missing: the edit before it is made once more.
-            before = [self._encoder.case(self._order[place])]
-            edit = edits_of(self._model, self._editor, before, Edit())[0]
+            planned = [self._encoder.case(before)]
+            edit = edits_of(self._model, self._editor, planned, Edit())[0]
             if isinstance(edit, Edit):
                 return locality_readings(self._model, one.probes, edit)
-            place -= 1  # that one could not be edited, and left the model as it was
+            before = self._before.get(before.case_id)  # that one left the model as it was
         return locality_readings(self._model, one.probes, Edit())
 
 

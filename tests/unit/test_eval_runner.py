@@ -1,116 +1,272 @@
-"""The run over all cases: records, resuming, and what cannot be scored."""
+"""Single editing: record files, resuming, shards, protocols, and what cannot be scored."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
-from curation.errors import PrerequisiteError, Rejected
-from curation.records import ImageRole, Split
-from eval.cases import edit_case, edit_cases
+from curation.errors import IntegrityError
+from curation.records import ProbeKind
 from eval.editors.fine_tuning import FineTuning
 from eval.editors.ft_alignment import FtAlignment
 from eval.editors.ft_llm import FtLlm
 from eval.editors.none import NoEdit
-from eval.models.port import Edit
-from eval.records import EvalRecord, Unscored
-from eval.runner import evaluate, run
-from eval.storage import read_record, record_path
-from tests.unit.eval_model import SMALL, small_model, small_release
+from eval.editors.port import Editor, EditRequest
+from eval.models.port import Edit, MultimodalModel, Part
+from eval.models.split import SplitModel
+from eval.models.tiny import Family, prepare_runtime
+from eval.plan import Options
+from eval.records import Dialect, EvalRecord, Protocol, Unscored
+from eval.runner import SingleRun
+from eval.storage import read_records
+from tests.unit.eval_release import make_release
+from tests.unit.tiny_networks import split
+from warehouse.release import Release
 
-EDITORS = [NoEdit(), FtLlm(FineTuning(2, 1e-2)), FtAlignment(FineTuning(2, 1e-2))]
-CASES = list(edit_cases(small_release(), Split.EVAL))
-
-
-def run_all(out: Path) -> list[EvalRecord]:
-    return list(run(small_model(), EDITORS, CASES, small_release(), out))
-
-
-def test_a_record_for_each_case_and_method(tmp_path: Path) -> None:
-    records = run_all(tmp_path)
-    assert len(records) == len(CASES) * 3 == len(list((tmp_path / "records").iterdir()))
-    assert all(len(record.scores) == len(record.case.probes) for record in records)
-    assert all(score.unscored is None for record in records for score in record.scores)
+prepare_runtime()
+OPTIONS = Options(tokens=0, block=3, edits_at_once=2)
+REFERENCE = replace(OPTIONS, protocol=Protocol.REFERENCE)
+TUNED = FtLlm(FineTuning(3, 3e-2))
 
 
-def test_a_second_run_edits_nothing_and_a_damaged_record_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = run_all(tmp_path)
-    path = record_path(tmp_path, first[1].key)
-    good = path.read_bytes()
-    path.write_bytes(good[:-40])
-    edits: list[str] = []
-    real = NoEdit.edit, FtLlm.edit
-
-    def counted(self: FtLlm, model: object, case: object, picture: bytes) -> Edit:
-        edits.append(self.name)
-        return real[1](self, model, case, picture)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(NoEdit, "edit", None)
-    monkeypatch.setattr(FtAlignment, "edit", None)
-    monkeypatch.setattr(FtLlm, "edit", counted)
-    assert run_all(tmp_path) == first
-    assert (edits, path.read_bytes()) == (["FT-LLM"], good)
+@cache
+def release() -> Release:
+    return make_release(6, 3, 3)
 
 
-def test_a_changed_digit_is_damage(tmp_path: Path) -> None:
-    record = next(run(small_model(), EDITORS, CASES, small_release(), tmp_path))
-    path = record_path(tmp_path, record.key)
-    path.write_bytes(path.read_bytes().replace(b'"key":"', b'"key": "', 1))
-    assert read_record(tmp_path, record.key) is None
+@cache
+def model() -> SplitModel:
+    return split(Family.LLAVA)
 
 
-def test_the_key_depends_on_the_hyper_parameters(tmp_path: Path) -> None:
-    editors = [FtLlm(FineTuning(1, 1e-2)), FtLlm(FineTuning(1, 2e-2))]
-    one, other = run(small_model(), editors, CASES[:1], small_release(), tmp_path)
-    assert one.key != other.key
+def single(out: Path, options: Options = OPTIONS, editors: Sequence[Editor] = (NoEdit(), TUNED)) -> SingleRun:
+    return SingleRun(release(), model(), editors, options, out)
 
 
-def test_no_edit_agrees_with_itself_and_alignment_with_text(tmp_path: Path) -> None:
-    for record in run_all(tmp_path):
-        for score in record.scores:
-            if record.method == "none" and score.top1_agreement is not None:
-                assert (score.top1_agreement, score.topk_overlap) == (1.0, 1.0)
-            if record.method == "FT-Alignment" and score.kind == "T-Loc":
-                assert score.top1_agreement == 1.0
+def records(run: SingleRun) -> dict[str, EvalRecord]:
+    """Run what is missing, and return every record by its key."""
+    for work in run.work():
+        run.do(work)
+    run.finish()
+    return {record.key: record for record in read_records(run.out)}
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (out / "records").iterdir()}
+
+
+def test_a_record_for_each_case_and_method_one_file_a_block_and_method(tmp_path: Path) -> None:
+    run = single(tmp_path, replace(OPTIONS, tokens=2))
+    found = records(run)
+    assert set(found) == set(run.keys())
+    assert len(run.cases) == 7
+    assert len(files(tmp_path)) == 2 * 3
+    for record in found.values():
+        assert [r.probe_id for r in record.readings] == [p.probe_id for p in record.case.probes]
+        assert all(r.unscored is None and r.generated is not None for r in record.readings)
+
+
+def test_no_edit_agrees_with_itself_and_an_edit_does_not(tmp_path: Path) -> None:
+    changed = 0
+    for record in records(single(tmp_path)).values():
+        local = [r for r in record.readings if r.kind in {ProbeKind.T_LOC, ProbeKind.I_LOC}]
+        assert all(len(r.base_top) == len(r.edited_top) > 0 for r in local)
+        if record.run.method == "none":
+            assert all(r.base_top == r.edited_top for r in local)
+        else:
+            changed += sum(r.base_top != r.edited_top for r in local)
+    assert changed
+
+
+@pytest.mark.parametrize("options", [OPTIONS, REFERENCE])
+@pytest.mark.parametrize("way", ["blocks of one", "one block", "two shards", "resumed", "one at once"])
+def test_records_do_not_depend_on_how_the_run_was_cut(tmp_path: Path, options: Options, way: str) -> None:
+    expected = records(single(tmp_path / "whole", options))
+    out = tmp_path / "other"
+    if way == "two shards":
+        records(single(out, replace(options, shard=(2, 2))))
+        found = records(single(out, replace(options, shard=(1, 2))))
+    elif way == "resumed":
+        run = single(out, options)
+        run.do(run.work()[1])
+        found = records(single(out, options))
+    else:
+        changes = {
+            "blocks of one": {"block": 1},
+            "one block": {"block": 99},
+            "one at once": {"edits_at_once": 1},
+        }
+        found = records(single(out, replace(options, **changes[way])))  # type: ignore[arg-type]
+    assert found == expected
+
+
+def test_a_second_run_edits_nothing_and_a_damaged_block_is_made_again(tmp_path: Path) -> None:
+    expected, first = records(single(tmp_path)), files(tmp_path)
+    broken = sorted(first)[2]
+    (tmp_path / "records" / broken).write_bytes(first[broken][:-9])
+    run = single(tmp_path)
+    assert sum(work.edits for work in run.work()) == len(expected) - sum(
+        key in expected for key in {r.key for r in read_records(tmp_path)}
+    )
+    assert records(run) == expected
+    assert files(tmp_path)[broken] == first[broken]
+    assert [work.edits for work in single(tmp_path).work()] == [0, 0, 0]
+
+
+def test_only_what_is_missing_is_edited(tmp_path: Path) -> None:
+    class Counted(FtLlm):
+        seen = 0
+
+        def edit(
+            self, model: MultimodalModel, requests: Sequence[EditRequest], onto: Edit
+        ) -> list[Edit | Unscored]:
+            Counted.seen += len(requests)
+            return super().edit(model, requests, onto)
+
+    editor = Counted(FineTuning(1, 1e-2))
+    run = single(tmp_path, editors=[editor])
+    run.do(run.work()[0])
+    again = single(tmp_path, editors=[NoEdit(), editor])
+    records(again)
+    assert Counted.seen == len(again.cases)
+
+
+def localities(found: dict[str, EvalRecord], case: str, method: str) -> list[tuple[object, object]]:
+    record = next(r for r in found.values() if (r.case.case_id, r.run.method) == (case, method))
+    return [(r.base_top, r.edited_top) for r in record.readings if r.base_top]
+
+
+def test_the_reference_compares_fine_tuning_with_the_edit_before(tmp_path: Path) -> None:
+    """The first case of a type has the unedited model as its base, the others the edit before."""
+    run = single(tmp_path, REFERENCE)
+    found, cases = records(run), [case.case_id for case in run.cases]
+    agree = [
+        localities(found, case, "FT-LLM")[1][0] == localities(found, case, "none")[1][0] for case in cases
+    ]
+    types = [case.edit_type for case in run.cases]
+    firsts = [types.index(kind) == place for place, kind in enumerate(types)]
+    assert agree == firsts
+    # Case 2 under the edit of case 1, made by hand.
+    encoder = run._encoder(Dialect.TRAINER)
+    one, two = (encoder.case(case) for case in run.cases[:2])
+    (edit,) = TUNED.edit(model(), [EditRequest(one.case, one.request)], Edit())  # type: ignore[arg-type]
+    assert isinstance(edit, Edit)
+    prompts = [probe.prompt for probe in two.probes if probe.probe.kind is ProbeKind.I_LOC]
+    (reading,) = model().read(prompts, edit)  # type: ignore[arg-type]
+    assert localities(found, cases[1], "FT-LLM")[1][0] == reading.top_ids
+
+
+def test_a_subsample_has_the_records_of_the_whole(tmp_path: Path) -> None:
+    whole = records(single(tmp_path / "whole", REFERENCE))
+    part = records(single(tmp_path / "part", replace(REFERENCE, limit=3)))
+    assert len(part) == 6
+    assert part.items() <= whole.items()
+
+
+class Hungry(FtLlm):
+    """Runs out of memory when asked for more than so many edits at once, or for one case."""
+
+    def __init__(self, most: int, never: str = "") -> None:
+        super().__init__(FineTuning(3, 3e-2))
+        self.most, self.never = most, never
+
+    def edit(
+        self, model: MultimodalModel, requests: Sequence[EditRequest], onto: Edit
+    ) -> list[Edit | Unscored]:
+        if len(requests) > self.most or self.never in {request.case.case_id for request in requests}:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return super().edit(model, requests, onto)
+
+
+def test_out_of_memory_takes_smaller_blocks_and_changes_no_record(tmp_path: Path) -> None:
+    expected = records(single(tmp_path / "ample"))
+    assert records(single(tmp_path / "small", editors=[NoEdit(), Hungry(1)])) == expected
+
+
+def test_a_case_that_never_fits_is_unscored_and_the_others_are_not(tmp_path: Path) -> None:
+    run = single(tmp_path, editors=[Hungry(9, release().items[2].item.item_id)])
+    reasons = [{r.unscored for r in record.readings} for record in records(run).values()]
+    assert reasons.count({Unscored.OUT_OF_MEMORY}) == 1
+    assert reasons.count({None}) == len(run.cases) - 1
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None:
+    class Broken(FtLlm):
+        def edit(
+            self, model: MultimodalModel, requests: Sequence[EditRequest], onto: Edit
+        ) -> list[Edit | Unscored]:
+            raise RuntimeError("shapes do not match")
+
+    run = single(tmp_path, editors=[Broken(FineTuning(1, 1e-2))])
+    with pytest.raises(RuntimeError, match="shapes"):
+        run.do(run.work()[0])
+
+
+def test_a_diverged_edit_is_unscored_nan_and_leaves_the_model_as_it_was(tmp_path: Path) -> None:
+    before = model().state_digest()
+    found = records(single(tmp_path, editors=[NoEdit(), FtLlm(FineTuning(3, 1e30))]))
+    reasons = {(r.run.method, p.unscored) for r in found.values() for p in r.readings}
+    assert reasons == {("none", None), ("FT-LLM", Unscored.NOT_FINITE)}
+    assert model().state_digest() == before
+
+
+def test_an_editor_that_writes_to_the_weights_is_stopped(tmp_path: Path) -> None:
+    class Careless(NoEdit):
+        def edit(
+            self, model: MultimodalModel, requests: Sequence[EditRequest], onto: Edit
+        ) -> list[Edit | Unscored]:
+            next(iter(model.tensors(Part.CONNECTOR).values())).data[0, 0] += 1e-3
+            return super().edit(model, requests, onto)
+
+    own = split(Family.LLAVA)
+    run = SingleRun(release(), own, [Careless()], OPTIONS, tmp_path)
+    with pytest.raises(IntegrityError, match="wrote to the weights"):
+        run.do(run.work()[0])
+    assert not (tmp_path / "records").exists()
+    with pytest.raises(IntegrityError):
+        run.finish()
+
+
+def changed(index: int, **changes: object) -> Release:
+    """Return the release with one item changed."""
+    entries = list(release().items)
+    item = entries[index].item.model_copy(update=changes)
+    entries[index] = entries[index].model_copy(update={"item": item})
+    return replace(release(), items=tuple(entries))
 
 
 def test_a_probe_without_its_picture_is_unscored(tmp_path: Path) -> None:
-    case = CASES[0]
-    blind = case.probes[1].model_copy(update={"image": None})
-    broken = case.model_copy(update={"probes": (case.probes[0], blind)})
-    record = next(run(small_model(), EDITORS, [broken], small_release(), tmp_path))
-    assert [score.unscored for score in record.scores] == [None, Unscored.NO_PICTURE]
+    item = release().items[0].item
+    blind = changed(0, images=tuple(image for image in item.images if image.role != "locality"))
+    run = SingleRun(blind, model(), [NoEdit()], OPTIONS, tmp_path)
+    told = [r for record in records(run).values() for r in record.readings if r.unscored is not None]
+    assert [(r.kind, r.unscored) for r in told] == [(ProbeKind.I_LOC, Unscored.NO_PICTURE)]
 
 
-def test_a_case_too_long_to_edit_on_is_unscored(tmp_path: Path) -> None:
-    long = CASES[0].model_copy(update={"target": "word " * 3000})
-    none, tuned, _ = run(small_model(), EDITORS, [long], small_release(), tmp_path)
-    assert {score.unscored for score in none.scores} == {None}
-    assert {score.unscored for score in tuned.scores} == {Unscored.TOO_LONG}
+def test_a_case_too_long_to_edit_on_is_unscored_but_in_the_row_without_edits(tmp_path: Path) -> None:
+    long = changed(2, edited_text="word " * 1500)
+    run = SingleRun(long, model(), [NoEdit(), TUNED], REFERENCE, tmp_path)
+    told = {
+        record.run.method: {r.unscored for r in record.readings}
+        for record in records(run).values()
+        if record.case.case_id == long.items[2].item.item_id
+    }
+    assert told == {"none": {None}, "FT-LLM": {Unscored.TOO_LONG}}
 
 
-def test_an_item_without_an_edit_picture_is_rejected() -> None:
-    item = small_release().items[0].item
-    rejected = edit_case(
-        item.model_copy(update={"images": tuple(i for i in item.images if i.role is not ImageRole.EDIT)})
-    )
-    assert isinstance(rejected, Rejected)
-    assert rejected.reason == "no_picture"
-
-
-def test_an_unknown_method_is_one_line_with_the_choice(tmp_path: Path) -> None:
-    with pytest.raises(PrerequisiteError, match="choose from none, FT-LLM, FT-Alignment, IKE"):
-        evaluate(small_release(), tmp_path, tmp_path, ["ROME"], lambda *_: None, SMALL)
-
-
-def test_evaluate_from_release_to_summary_twice_the_same(tmp_path: Path) -> None:
-    seen: list[tuple[str, int, int]] = []
-    methods = ["none", "FT-LLM"]
-    one = evaluate(small_release(), tmp_path / "o", tmp_path / "c", methods, lambda *a: seen.append(a), SMALL)
-    data = (tmp_path / "o" / "summary.json").read_bytes()
-    assert evaluate(small_release(), tmp_path / "o", tmp_path / "c", methods, lambda *_: None, SMALL) == one
-    assert (tmp_path / "o" / "summary.json").read_bytes() == data
-    assert seen[-1] == ("evaluate", len(CASES) * 2, len(CASES) * 2)
+def test_alignment_leaves_text_as_it_is(tmp_path: Path) -> None:
+    run = single(tmp_path, editors=[NoEdit(), FtAlignment(FineTuning(3, 3e-2))])
+    found = records(run)
+    for record in found.values():
+        (text,) = [r for r in record.readings if r.kind is ProbeKind.T_LOC]
+        assert text.base_top == text.edited_top
+    by_case = {(r.case.case_id, r.run.method): r for r in found.values()}
+    for case in run.cases:
+        before, after = (by_case[case.case_id, method].readings for method in ("none", "FT-Alignment"))
+        told = [(a, b) for a, b in zip(before, after, strict=True) if a.kind is ProbeKind.T_REL]
+        assert all(a.predicted_ids == b.predicted_ids for a, b in told)
