@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.atomic import write_atomic
 from curation.errors import IntegrityError
 from curation.ids import canonical_json, sha256_bytes, sha256_json
+from eval.models.port import MultimodalModel
+from eval.records import EVALUATOR_VERSION, Dialect
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from torch import Tensor
 
 State = dict[str, "Tensor"]
 Notes = dict[str, float | int | str | None]
+
+
+def identity_of(
+    release: str, model: MultimodalModel, dialect: Dialect, settings: DataclassInstance
+) -> dict[str, object]:
+    """Return everything that a trained state depends on: release (its sha256), model, dialect, settings."""
+    return {
+        "release": release,
+        "model": model.digest,
+        "dialect": dialect.value,
+        "settings": asdict(settings),
+        "evaluator": EVALUATOR_VERSION,
+    }
 
 
 @dataclass(frozen=True)
@@ -58,8 +74,7 @@ def cached(
 ) -> TrainedState:
     """Return the trained state of a method; trains it unless the cache has it.
 
-    identity: everything that the state depends on, as JSON values: sha256 of the release, digest of the
-    model, dialect, hyper-parameters; the library versions are added here. train is given the path
+    identity: what identity_of returns; the library versions are added here. train is given the path
     of its checkpoint, and returns the tensors with notes on the training. A damaged file is trained anew.
     Raises IntegrityError when the file just written cannot be read back.
     """
