@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from curation.errors import IntegrityError
@@ -10,6 +10,13 @@ from curation.records import EditType, ProbeKind
 from eval.metrics import Count, contained_answer, exact_match, score, token_f1
 from eval.records import Dialect, EvalRecord, RunIdentity, Step, Unscored
 
+NO_EDIT = "none"
+# The rows of every table, in the order of MMKE-Bench's.
+METHOD_ORDER = (NO_EDIT, "FT-LLM", "FT-Alignment", "IKE", "SERAC", "MEND", "KE")
+# What all records of one table share; the rest of a run's identity may differ from method to method.
+SHARED = (
+    "protocol", "precision", "model", "model_sha256", "release_sha256", "plan_sha256", "evaluator_version",
+)  # fmt: skip
 # What is computed beside the metric itself, by the name of the cell's field.
 EXTRAS = ("exact", "f1", "contained", "rank_wise", "overlap")
 
@@ -72,6 +79,35 @@ def case_scores(record: EvalRecord) -> CaseScores:
         extras=extras | {name: value for name, value in beside.items() if value is not None},
         unscored=_unscored(record),
     )
+
+
+def ordered(methods: Iterable[str]) -> tuple[str, ...]:
+    """Return methods in the order of the paper's tables, those that it does not have at the end."""
+    place = {method: number for number, method in enumerate(METHOD_ORDER)}
+    return tuple(sorted(methods, key=lambda method: (place.get(method, len(place)), method)))
+
+
+def identities(rows: Sequence[CaseScores]) -> dict[str, RunIdentity]:
+    """Return the run of each method. Raises IntegrityError when they may not share a table."""
+    runs: dict[str, RunIdentity] = {}
+    for row in rows:
+        if runs.setdefault(row.method, row.run) != row.run:
+            other = runs[row.method]
+            changed = [
+                name for name in type(row.run).model_fields if getattr(other, name) != getattr(row.run, name)
+            ]
+            raise IntegrityError(
+                f"there are records of two runs of {row.method}, which differ in {', '.join(changed)}; "
+                "a table never mixes them: keep each run in its own folder"
+            )
+    for name in SHARED:
+        told = sorted({str(getattr(run, name)) for run in runs.values()})
+        if len(told) > 1:
+            raise IntegrityError(
+                f"the methods' records differ in {name} ({', '.join(told)}); a table never mixes them: "
+                "keep each run in its own folder"
+            )
+    return runs
 
 
 def _free_answers(record: EvalRecord) -> dict[tuple[str, ProbeKind], float]:

@@ -12,11 +12,10 @@ from pydantic import Field
 
 from curation.ids import sha256_json
 from curation.records import EditType, ProbeKind, Record
-from eval.case_scores import EXTRAS, CaseScores
+from eval.case_scores import EXTRAS, NO_EDIT, CaseScores
 from eval.intervals import Bootstrap, Contrast, Estimate, Ratio, mean_ratio
 from eval.records import Unscored
 
-NO_EDIT = "none"
 KINDS = tuple(ProbeKind)
 _NOTHING = Estimate(None, None, None, 0)
 

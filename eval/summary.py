@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,20 +12,15 @@ from curation.atomic import write_atomic
 from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import canonical_json
 from curation.records import EditType, ProbeKind, Record, Sha256
-from eval.case_scores import CaseScores, case_scores
-from eval.cells import KINDS, NO_EDIT, Cell, Difference, Group, cells_of, differences_of, with_averages
-from eval.records import Dialect, EvalRecord, Protocol, RunIdentity
+from eval.case_scores import NO_EDIT, SHARED, CaseScores, case_scores, identities, ordered
+from eval.cells import KINDS, Cell, Difference, Group, cells_of, differences_of, with_averages
+from eval.lags import lag_rows, write_sequential
+from eval.records import Dialect, EvalRecord, Protocol
 from eval.storage import read_records
 from warehouse.release import Release
 
 SUMMARY = "summary.json"
 BACKGROUND = "background.json"
-# The rows of every table, in the order of MMKE-Bench's.
-METHOD_ORDER = (NO_EDIT, "FT-LLM", "FT-Alignment", "IKE", "SERAC", "MEND", "KE")
-# What all records of one table share; the rest of a run's identity may differ from method to method.
-_SHARED = (
-    "protocol", "precision", "model", "model_sha256", "release_sha256", "plan_sha256", "evaluator_version",
-)  # fmt: skip
 
 
 class Background(Record):
@@ -116,7 +111,11 @@ def sum_up(background: Background, records: Iterable[EvalRecord]) -> Summary:
     Raises PrerequisiteError for no record, IntegrityError for records of several runs, for two records of a
     method on a case, or for ids that cannot be scored.
     """
-    rows = sorted(_single(records), key=lambda row: (row.method, row.case_id))
+    return _sum_up(background, _rows(records))
+
+
+def _sum_up(background: Background, every: Iterable[CaseScores]) -> Summary:
+    rows = sorted((row for row in every if row.step is None), key=lambda row: (row.method, row.case_id))
     if not rows:
         raise PrerequisiteError("there is no record of single editing to sum up; run mmke evaluate first")
     runs = identities(rows)
@@ -138,7 +137,7 @@ def sum_up(background: Background, records: Iterable[EvalRecord]) -> Summary:
             cells += cells_of(Group(rows, methods, kind, category))
     return Summary(
         **dict(background),
-        **{name: getattr(first, name) for name in _SHARED if name != "release_sha256"},
+        **{name: getattr(first, name) for name in SHARED if name != "release_sha256"},
         methods=methods,
         dialects={method: runs[method].dialect for method in methods},
         hyper_parameters={method: runs[method].hyper_parameters for method in methods},
@@ -148,35 +147,6 @@ def sum_up(background: Background, records: Iterable[EvalRecord]) -> Summary:
         differences=tuple(differences_of(whole)),
         record_keys=tuple(sorted(row.key for row in rows)),
     )
-
-
-def ordered(methods: Iterable[str]) -> tuple[str, ...]:
-    """Return methods in the order of the paper's tables, those that it does not have at the end."""
-    place = {method: number for number, method in enumerate(METHOD_ORDER)}
-    return tuple(sorted(methods, key=lambda method: (place.get(method, len(place)), method)))
-
-
-def identities(rows: Sequence[CaseScores]) -> dict[str, RunIdentity]:
-    """Return the run of each method. Raises IntegrityError when they may not share a table."""
-    runs: dict[str, RunIdentity] = {}
-    for row in rows:
-        if runs.setdefault(row.method, row.run) != row.run:
-            other = runs[row.method]
-            changed = [
-                name for name in type(row.run).model_fields if getattr(other, name) != getattr(row.run, name)
-            ]
-            raise IntegrityError(
-                f"there are records of two runs of {row.method}, which differ in {', '.join(changed)}; "
-                "a table never mixes them: keep each run in its own folder"
-            )
-    for name in _SHARED:
-        told = sorted({str(getattr(run, name)) for run in runs.values()})
-        if len(told) > 1:
-            raise IntegrityError(
-                f"the methods' records differ in {name} ({', '.join(told)}); a table never mixes them: "
-                "keep each run in its own folder"
-            )
-    return runs
 
 
 def write_summary(out: Path, summary: Summary) -> None:
@@ -192,9 +162,10 @@ def write_background(out: Path, background: Background) -> None:
 
 
 def rescore(out: Path) -> Summary:
-    """Sum up a folder's records again, write the summary and return it; needs no model and no device.
+    """Sum up a folder's records again, write what they come to and return the summary; needs no model.
 
-    Raises PrerequisiteError where no evaluation was run, else as sum_up does.
+    Writes out/sequential.json too where there are records of a sequential run. Raises PrerequisiteError where
+    no evaluation was run, else as sum_up does.
     """
     path = out / BACKGROUND
     if not path.is_file():
@@ -203,7 +174,11 @@ def rescore(out: Path) -> Summary:
         background = Background.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise IntegrityError(f"{path} is damaged; run mmke evaluate again") from error
-    summary = sum_up(background, read_records(out))
+    rows = _rows(read_records(out))
+    sequential = lag_rows(rows)
+    if sequential is not None:
+        write_sequential(out, sequential)
+    summary = _sum_up(background, rows)
     write_summary(out, summary)
     return summary
 
@@ -254,9 +229,9 @@ def _shown(cell: Cell) -> str:
     return f"{percent(cell.mean)} ({signed(cell.delta)})"
 
 
-def _single(records: Iterable[EvalRecord]) -> list[CaseScores]:
-    """Return the rows of single editing, a repeated record once."""
-    return list({record.key: case_scores(record) for record in records if record.step is None}.values())
+def _rows(records: Iterable[EvalRecord]) -> list[CaseScores]:
+    """Return the numbers of all records, a repeated record once."""
+    return list({record.key: case_scores(record) for record in records}.values())
 
 
 def _bytes(value: Record) -> bytes:
