@@ -16,7 +16,7 @@ NOTHING: Mapping[str, Any] = {}
 class Sight:
     """What each position sees, and where it stands.
 
-    places: [rows, positions], the position ids. mask: bool [1 or rows, 1, positions, keys], None: all before it.
+    places: [rows, positions], the position ids. mask: bool [1 or rows, 1, positions, keys], None: all before.
     rotary: cosine and sine tables, for models that rotate. past: keys and values of earlier positions.
     """
 

@@ -55,9 +55,9 @@ def encode(
 ) -> Prompt:
     """Return a question with its answer (asked_only: without) in a layout, and what a dialect scores of it.
 
-    clean: the labels are the answer's ids in the joint tokenisation, and locality compares at them. The others:
-    the labels are the ids of the answer tokenised alone, scored at the last positions, whether they fit
-    or not (easyeditor/dataset/coco_caption.py, easyeditor/trainer/losses.py); locality compares at every
+    clean: the labels are the answer's ids in the joint tokenisation, and locality compares at them. The
+    others: the labels are the ids of the answer tokenised alone, scored at the last positions, whether they
+    fit or not (easyeditor/dataset/coco_caption.py, easyeditor/trainer/losses.py); locality compares at every
     position, in the IKE evaluator at the last ones.
 
     Raises DoesNotFitError when the sequence is longer than the layout's positions or has no label to score.

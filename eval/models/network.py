@@ -29,8 +29,9 @@ _KEPT_FEATURES = 512
 class Loaded:
     """Everything that a model is made of; the plain and the split model take the same.
 
-    module: LlavaForConditionalGeneration or Blip2ForConditionalGeneration. look: the pixels [3, height, width]
-    of a picture's file. name: a key of the hyper-parameter files. digest: of everything that was loaded.
+    module: LlavaForConditionalGeneration or Blip2ForConditionalGeneration. look: the pixels
+    [3, height, width] of a picture's file. name: a key of the hyper-parameter files. digest: of everything
+    that was loaded.
     """
 
     module: Any

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from eval.models.port import Picture, Prompt
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -97,3 +101,17 @@ def _stem(group: Sequence[Prompt]) -> int:
 def _size(group: Sequence[Prompt]) -> int:
     stem = _stem(group)
     return stem + sum(len(prompt.ids) - stem for prompt in group)
+
+
+def branch_mask(branches: Sequence[tuple[int, int]], device: object) -> Tensor:
+    """Return mask [1, 1, positions, positions]: a position sees its own group's stem and its own branch.
+
+    branches: of each position its group and its branch, branch 0 being the stem.
+    """
+    import torch
+
+    group = torch.tensor([one for one, _ in branches], device=device)  # type: ignore[arg-type]
+    branch = torch.tensor([two for _, two in branches], device=device)  # type: ignore[arg-type]
+    causal = torch.ones(len(branches), len(branches), dtype=torch.bool, device=group.device).tril()
+    kin = (branch[None] == 0) | (branch[None] == branch[:, None])
+    return (causal & (group[None] == group[:, None]) & kin)[None, None]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from eval.models.anatomy import TOP_LAYERS
 from eval.models.decoder import NOTHING, Sight, Tap
 from eval.models.network import Loaded, Network, label_loss
-from eval.models.packing import Row, alone, pack
+from eval.models.packing import Row, alone, branch_mask, pack
 from eval.models.port import Edit, Objective, Part, Prompt
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class _Trunk:
 
 @dataclass(frozen=True)
 class _Held:
-    """One prompt of a trunk: the residual stream [rows, width] before the last MLP, and its input and gate."""
+    """One prompt of a trunk: the residual stream [rows, width] before the last MLP, its input and gate."""
 
     trunk: _Trunk
     number: int
@@ -40,14 +40,17 @@ class _Held:
 class SplitModel(Network):
     """The port over cached trunks (features, trunk, tail); same ids as PlainModel, token for token."""
 
-    def __init__(self, loaded: Loaded, row_tokens: int = 0) -> None:
+    def __init__(self, loaded: Loaded, row_tokens: int = 0, *, batched: bool = False) -> None:
         """Take what was loaded.
 
-        row_tokens: groups of probes share a row up to so many tokens (0: a row for each picture). Only prompts
-        that are held in one call share, so that no number depends on what else is computed.
+        batched: edits of one call share their operations (a GPU's way: fewer launches, the same numbers up to
+        rounding); without it each edit has the bits that the plain model gives.
+        row_tokens: groups of probes share a row up to so many tokens (0: a row for each picture). Only
+        prompts that are held in one call share, so that no number depends on what else is computed.
         """
         super().__init__(loaded)
         self.row_tokens = row_tokens
+        self.batched = batched
         self._kept: dict[Prompt, _Held] = {}
 
     @property
@@ -81,12 +84,19 @@ class SplitModel(Network):
         return self._mixed(prompts, logits, edit)
 
     def objective(self, part: Part, prompts: Sequence[Prompt]) -> Objective:
-        """Return the losses of E edits side by side: stacked matrices on held rows, or one padded batch."""
+        """Return the losses of E edits: batched in shared operations, else one by one with the plain bits."""
+        import torch
+
         if part is Part.LAST_MLP:
-            return self._last_objective(prompts)
-        if part is Part.CONNECTOR:
+            return self._last_objective(prompts) if self.batched else self._bitwise_objective(prompts)
+        if part is not Part.CONNECTOR:
+            return super().objective(part, prompts)
+        if self.batched:
             return self._connector_objective(prompts)
-        return super().objective(part, prompts)
+        singly = [self._connector_objective([prompt]) for prompt in prompts]
+        return lambda stacked: torch.cat(
+            [one({name: t[n : n + 1] for name, t in stacked.items()}) for n, one in enumerate(singly)]
+        )
 
     @contextmanager
     def _holding(self, prompts: Sequence[Prompt]) -> Iterator[None]:
@@ -119,7 +129,7 @@ class SplitModel(Network):
 
         pieces = [self.embed(piece.ids, piece.picture, weights) for piece in row.pieces]
         places = torch.tensor([row.places], device=self.device)
-        mask = None if row.branches is None else _mask(row.branches, self.device)
+        mask = None if row.branches is None else branch_mask(row.branches, self.device)
         return self.decoder.begin(torch.cat(pieces)[None], Sight(places, mask))
 
     def _places(self, row: Row, number: int) -> Tensor:
@@ -192,19 +202,47 @@ class SplitModel(Network):
 
     def _tapped(self, prompt: Prompt, weights: Mapping[str, Tensor], tap: Tap) -> Tensor:
         """Return the prompt's logits from the cut on, with a tap in place; every row is run to the end."""
-        with self._holding([prompt]):
-            held = self._kept[prompt]
-            trunk = held.trunk if len(held.trunk.row.prompts) == 1 else self._own_trunk(prompt)
-            hidden = self.decoder.run(
-                trunk.hidden, trunk.sight, range(self.cut, self.decoder.depth), weights, tap
-            )
-            return self.decoder.finish(hidden[0, list(prompt.rows)])
+        trunk = self._own_trunk(prompt)
+        layers = range(self.cut, self.decoder.depth)
+        hidden = self.decoder.run(trunk.hidden, trunk.sight, layers, weights, tap)
+        return self.decoder.finish(hidden[0, list(prompt.rows)])
 
     def _own_trunk(self, prompt: Prompt) -> _Trunk:
+        """Return a trunk of nothing but the prompt: the held one where it is that."""
         import torch
 
+        held = self._kept.get(prompt)
+        if held is not None and len(held.trunk.row.prompts) == 1:
+            return held.trunk
         with torch.no_grad():
             return self._through(alone(prompt))[prompt].trunk
+
+    def _bitwise_objective(self, prompts: Sequence[Prompt]) -> Objective:
+        """Return the losses of E versions of the last MLP one by one, as the whole model does.
+
+        The MLP runs on every position: the sum over positions in its weight gradient is then cut into the
+        same pieces, and Adam, which makes a step of any noise, is given the same bits.
+        """
+        import torch
+
+        last, starts = self.decoder.depth - 1, []
+        with torch.no_grad():
+            for prompt in prompts:
+                trunk = self._own_trunk(prompt)
+                hidden = self.decoder.run(trunk.hidden, trunk.sight, range(self.cut, last))
+                residual = self.decoder.attend(last, hidden, trunk.sight)
+                given = self.decoder.normed(last, residual)
+                starts.append((residual, given, self.decoder.gate(last, given)))
+
+        def losses(stacked: Mapping[str, Tensor]) -> Tensor:
+            values = []
+            for number, (prompt, (residual, given, gate)) in enumerate(zip(prompts, starts, strict=True)):
+                own = {name: tensor[number] for name, tensor in stacked.items()}
+                hidden = residual + self.decoder.mlp(last, given, gate, own)
+                values.append(label_loss(prompt, self.decoder.finish(hidden[0, list(prompt.rows)])))
+            return torch.stack(values)
+
+        return losses
 
     def _last_objective(self, prompts: Sequence[Prompt]) -> Objective:
         """Return the losses of E versions of the last MLP, on the label rows of E held prompts."""
@@ -214,11 +252,6 @@ class SplitModel(Network):
 
         with self._holding(prompts):
             held = [self._kept[prompt] for prompt in prompts]
-        if len(held) == 1:
-            # One edit takes the same operations as the whole model, so that it gives the same bits.
-            return lambda stacked: label_loss(
-                prompts[0], self._last(held[0], {name: tensor[0] for name, tensor in stacked.items()})
-            )[None]
         last = self.decoder.depth - 1
         given = pad_sequence([one.given for one in held], batch_first=True)
         gates = [one.gate for one in held if one.gate is not None]
@@ -263,17 +296,3 @@ class SplitModel(Network):
             return torch.stack(ends)
 
         return losses
-
-
-def _mask(branches: Sequence[tuple[int, int]], device: object) -> Tensor:
-    """Return mask [1, 1, positions, positions]: a position sees its own group's stem and its own branch.
-
-    branches: of each position its group and its branch, branch 0 being the stem.
-    """
-    import torch
-
-    group = torch.tensor([one for one, _ in branches], device=device)  # type: ignore[arg-type]
-    branch = torch.tensor([two for _, two in branches], device=device)  # type: ignore[arg-type]
-    causal = torch.ones(len(branches), len(branches), dtype=torch.bool, device=group.device).tril()
-    kin = (branch[None] == 0) | (branch[None] == branch[:, None])
-    return (causal & (group[None] == group[:, None]) & kin)[None, None]
