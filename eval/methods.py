@@ -10,8 +10,8 @@ from pathlib import Path
 from curation.errors import PrerequisiteError
 from curation.ids import sha256_json
 from curation.records import Split
+from eval.case_scores import NO_EDIT
 from eval.cases import edit_cases
-from eval.cells import NO_EDIT
 from eval.editors.ft_alignment import FtAlignment
 from eval.editors.ft_llm import FtLlm
 from eval.editors.none import NoEdit

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from curation.records import EditType
-from eval.cells import NO_EDIT
+from eval.case_scores import NO_EDIT
 from eval.editors.port import Editor, EditRequest
-from eval.measuring import CheckedModel, is_out_of_memory, locality_readings, measure, unscored
+from eval.measuring import CheckedModel, empty_cache, is_out_of_memory, locality_readings, measure, unscored
 from eval.models.port import Edit, Prompt, Reading
 from eval.plan import Encoder, Options, PlannedCase
 from eval.records import EditCase, ProbeReading, Protocol, Unscored
@@ -82,7 +82,7 @@ class Trial:
                 raise
         # Outside of the handler: the error keeps the tensors of its frames alive.
         held.drop()
-        _empty_cache()
+        empty_cache()
         if len(group) == 1:
             return [unscored(group[0].case, Unscored.OUT_OF_MEMORY)]
         middle = len(group) // 2
@@ -134,10 +134,3 @@ def edits_of(
     made = iter(editor.edit(model, requests, onto) if requests else ())
     refused = (lambda reason: onto) if editor.name == NO_EDIT else (lambda reason: reason)
     return [next(made) if isinstance(one.request, Prompt) else refused(one.request) for one in cases]
-
-
-def _empty_cache() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
