@@ -73,6 +73,17 @@ METHODS: dict[str, Callable[[Bench], Editor]] = {
 }
 
 
+def accumulating() -> list[str]:
+    """Return the methods whose edits can be made on top of each other."""
+    from eval.editors.ike import Ike
+    from eval.editors.ke import Ke
+    from eval.editors.mend import Mend
+    from eval.editors.serac import Serac
+
+    kinds: tuple[type[Editor], ...] = (NoEdit, FtLlm, FtAlignment, Ike, Serac, Mend, Ke)
+    return [kind.name for kind in kinds if kind.accumulates]  # type: ignore[comparison-overlap]
+
+
 def check_methods(methods: Sequence[str]) -> None:
     """Raise PrerequisiteError for a method that is not in the table, one named twice, or none."""
     unknown = [method for method in methods if method not in METHODS]
@@ -102,7 +113,8 @@ def loaded_model(
     """Return what a model is made of, on its device, and what was measured when the project trained it.
 
     name: tiny-llava, tiny-blip2 or tiny-minigpt4, trained on the release's original knowledge unless the
-    cache has it; else a folder or hub name of a real one. Raises PrerequisiteError for a device that is not there.
+    cache has it; else a folder or hub name of a real one. Raises PrerequisiteError for a device that is not
+    there.
     """
     prepare_runtime()
     check_device(options.device)

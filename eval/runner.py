@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from curation.records import StageCount
 from eval.editors.port import Editor
 from eval.measuring import CheckedModel, Guard
+from eval.methods import Bench, check_methods, editors_for, fast_model, loaded_model
+from eval.models.curriculum import TinyTraining
 from eval.plan import Encoder, Options, PlannedCase, blocks_of, identity_of, planned_cases
 from eval.records import Dialect, EditCase, EvalRecord, dialect_of
-from eval.storage import block_path, present_keys, write_block
+from eval.storage import block_path, present_keys, read_records, write_block
+from eval.summary import Summary, summarise, write_summary
 from eval.trial import Held, Trial
-from warehouse.release import Release
+from warehouse.release import Release, open_release
 
 Progress = Callable[[str, int, int], None]
 Block = tuple[EditCase, ...]
@@ -130,3 +135,79 @@ class SingleRun:
     def _order(self) -> tuple[EditCase, ...]:
         """Return the whole eval split, which says which edit came before a case, whatever the subsample."""
         return planned_cases(self.release, None)
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process needs to open a run, as values that can be sent to it.
+
+    release: a frozen release's folder. out: gets records. cache: holds trained models and editors. model: as
+    loaded_model takes it. methods: keys of METHODS.
+    """
+
+    release: Path
+    out: Path
+    cache: Path
+    model: str
+    methods: tuple[str, ...]
+    options: Options
+    training: TinyTraining | None = None
+
+
+def open_run(job: Job, progress: Progress) -> tuple[SingleRun, dict[str, float | int]]:
+    """Return the run of a job, its model and editors ready, and what was measured when the model was trained.
+
+    Raises PrerequisiteError for an unknown method, model or device, or a missing library.
+    """
+    check_methods(job.methods)
+    release = open_release(job.release)
+    loaded, quality = loaded_model(job.model, release, job.cache, job.options, progress, job.training)
+    model = fast_model(loaded, job.options)
+    bench = Bench(release, model, job.options.protocol, job.cache, progress)
+    return SingleRun(release, model, editors_for(job.methods, bench), job.options, job.out), quality
+
+
+def run_all(run: SingleRun, progress: Progress) -> None:
+    """Make every missing record of this shard, block by block, in this process."""
+    works = run.work()
+    total = sum(len(work.block) * len(work.missing) for work in works)
+    done = total - sum(work.edits for work in works)
+    for work in works:
+        if work.edits:
+            run.do(work)
+            done += work.edits
+            progress("evaluate", done, total)
+    run.finish()
+
+
+def counts_of(run: SingleRun) -> list[StageCount]:
+    """Return in = kept + rejected (unscored, by reason) + pending, of this shard's edits and their probes."""
+    mine = {case.case_id for block in blocks_of(run.cases, run.options) for case in block}
+    wanted = {key for key, (_, case_id) in run.keys().items() if case_id in mine}
+    edits = asked = 0
+    reasons: Counter[str] = Counter()
+    for record in read_records(run.out):
+        if record.key in wanted:
+            edits += 1
+            asked += len(record.readings)
+            reasons.update(one.unscored.value for one in record.readings if one.unscored is not None)
+    pending, scored = len(wanted) - edits, asked - reasons.total()
+    return [
+        _count("edits", len(wanted), edits, {}, pending),
+        _count("probes", asked, scored, dict(reasons), 0),
+    ]
+
+
+def _count(unit: str, incoming: int, kept: int, rejected: dict[str, int], pending: int) -> StageCount:
+    return StageCount(
+        stage="evaluate", unit=unit, incoming=incoming, kept=kept, rejected=rejected, pending=pending
+    )
+
+
+def summary_of(run: SingleRun, quality: dict[str, float | int]) -> Summary:
+    """Sum up what there is of the plan, whichever shards have run, and write it beside the records."""
+    keys = run.keys()
+    planned = (record for record in read_records(run.out) if record.key in keys)
+    summary = summarise(run.release, planned, quality)
+    write_summary(run.out, summary)
+    return summary

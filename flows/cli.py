@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curation.errors import ForgeError
+from flows.evaluate_cli import evaluate_app
 
 if TYPE_CHECKING:
     from flows.settings import Settings
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 release_app = typer.Typer(no_args_is_help=True, help="Cut and verify releases.")
 app.add_typer(release_app, name="release")
+app.add_typer(evaluate_app, name="evaluate")
 
 Version = Annotated[str, typer.Argument(help="Three numbers, such as 0.1.0.")]
 Scripted = Annotated[
@@ -44,7 +46,8 @@ PENDING = 6
 
 
 @contextmanager
-def _prefect() -> Iterator[Settings]:
+def prefect_settings() -> Iterator[Settings]:
+    """Run a Prefect server for as long as a stage works, and yield the project's settings."""
     from flows.prefect_server import prefect_server
     from flows.settings import load_settings
 
@@ -61,7 +64,7 @@ def collect() -> None:
 
     Every picture has an author, a licence, a page and a sha256, or is rejected with the reason.
     """
-    with _prefect() as settings:
+    with prefect_settings() as settings:
         from flows.collect import collect as stage
         from flows.terminal import show_counts
 
@@ -74,7 +77,7 @@ def collect() -> None:
 @app.command()
 def dedupe() -> None:
     """Find pictures that show the same photograph and keep the best of each; writes a gallery."""
-    with _prefect() as settings:
+    with prefect_settings() as settings:
         from flows.dedupe import dedupe as stage
         from flows.terminal import show_counts
 
@@ -89,7 +92,7 @@ def draft() -> None:
     OPENAI_API_KEY and OPENAI_BASE_URL name a real endpoint (any that speaks OpenAI's chat completions).
     Without them the embedded rule drafter writes; all that it wrote is labelled drafter=rules, is_llm=false.
     """
-    with _prefect() as settings:
+    with prefect_settings() as settings:
         from flows.draft import draft as stage
         from flows.terminal import show_counts
 
@@ -101,7 +104,7 @@ def draft() -> None:
 @app.command()
 def push() -> None:
     """Push drafted items to Label Studio, each once; a changed item becomes a new task."""
-    with _prefect() as settings:
+    with prefect_settings() as settings:
         from flows.push import push as stage
         from flows.terminal import show_counts
         from flows.wiring import desks, studio
@@ -113,7 +116,7 @@ def push() -> None:
 @app.command()
 def pull() -> None:
     """Pull votes from Label Studio, resolve them, and print how far the annotators agree."""
-    with _prefect() as settings:
+    with prefect_settings() as settings:
         from flows.pull import agreement_of
         from flows.pull import pull as stage
         from flows.terminal import show_agreement, show_counts
@@ -146,7 +149,7 @@ def freeze(version: Version) -> None:
 
     The same items give the same bytes; a version that exists with other bytes is refused (exit 4).
     """
-    with _prefect() as settings:
+    with prefect_settings() as settings:
         from flows.freeze import freeze as stage
         from flows.terminal import show_counts
 
@@ -167,19 +170,9 @@ def verify(folder: Annotated[Path, typer.Argument(help="The release's folder.")]
 
 
 @app.command()
-def evaluate(version: Version) -> None:
-    """Edit the small model case by case with every method, over a frozen release, and measure six metrics."""
-    with _prefect() as settings:
-        from flows.evaluate import evaluate as stage
-        from flows.terminal import show_counts
-
-        show_counts(stage(settings, version))
-
-
-@app.command()
 def report(version: Version) -> None:
     """Write the static report page of a release."""
-    with _prefect() as settings:
+    with prefect_settings() as settings:
         from flows.report import report as stage
 
         typer.echo(f"report: {stage(settings, version)}")
@@ -188,7 +181,7 @@ def report(version: Version) -> None:
 @app.command()
 def run(version: Version = "0.1.0", scripted: Scripted = False, until: Until = "report") -> None:
     """Run every stage in order: collect, dedupe, draft, verify (push and pull), freeze, evaluate, report."""
-    with _prefect() as settings:
+    with prefect_settings() as settings:
         from flows.pipeline import STAGES, pipeline
 
         if until not in STAGES:

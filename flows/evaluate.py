@@ -1,29 +1,161 @@
-"""The evaluate stage: every editing method on every case of a frozen release, one edit at a time."""
+"""The evaluate stage: every editing method on the cases of a frozen release, alone and in sequence."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from prefect import flow
 
+from curation.errors import PrerequisiteError
+from curation.ids import slug
 from curation.records import StageCount
-from eval.runner import evaluate as run_evaluation
-from eval.summary import table
+from eval.lags import Sequential, summarise_lags, write_sequential
+from eval.methods import METHODS, Bench, accumulating, editors_for, fast_model, loaded_model
+from eval.models.precision import Precision
+from eval.models.tiny import Family
+from eval.orders import Lookback, Order, lookback
+from eval.plan import Options
+from eval.records import Protocol
+from eval.runner import Job, counts_of, open_run, run_all, summary_of
+from eval.sequential import SequentialRun
+from eval.storage import read_records
+from eval.summary import Summary, percent, rescore, table
 from flows.settings import Settings
-from flows.terminal import progress, show_table
+from flows.terminal import progress, say_result, show_table
 from warehouse.release import open_release
 
 STAGE = "evaluate"
+DEFAULT_MODEL = Family.LLAVA.value
 
 
 @flow(name="evaluate", validate_parameters=False)
-def evaluate(settings: Settings, version: str) -> list[StageCount]:
-    """Train or load the small model, edit it case by case, keep one record a case and method."""
-    release = open_release(settings.releases / version)
+def evaluate(
+    settings: Settings,
+    version: str,
+    model: str = DEFAULT_MODEL,
+    methods: Sequence[str] = (),
+    options: Options | None = None,
+    workers: int = 1,
+    ray: str | None = None,
+) -> list[StageCount]:
+    """Edit a model case by case with every method, and keep a record file a block and method.
+
+    methods: none for those of the settings. workers: processes, one a GPU; with ray its actors, on the
+    cluster at that address ('local' starts one on this machine). A tiny model is trained first unless the
+    cache has it.
+    """
+    chosen = options or Options()
+    folder = evaluation_folder(settings, version, model, chosen)
+    job = Job(
+        release=settings.releases / version,
+        out=folder,
+        cache=settings.model_cache,
+        model=model,
+        methods=tuple(methods or settings.methods),
+        options=chosen,
+    )
     with progress() as show:
-        summary = run_evaluation(
-            release, evaluation_folder(settings, version), settings.model_cache, settings.methods, show
-        )
+        # Opened here first: whatever is trained is trained once, and found in the cache by the workers.
+        run, quality = open_run(job, show)
+        if workers > 1 or ray:
+            from eval.workers import run_processes, run_ray
+
+            if ray:
+                run_ray(job, workers, ray, show)
+            else:
+                run_processes(job, workers, show)
+        else:
+            run_all(run, show)
+    _show(summary_of(run, quality), version)
+    return counts_of(run)
+
+
+@flow(name="evaluate in sequence", validate_parameters=False)
+def evaluate_in_sequence(
+    settings: Settings,
+    version: str,
+    model: str = DEFAULT_MODEL,
+    methods: Sequence[str] = (),
+    options: Options | None = None,
+    order: Order | None = None,
+    back: Lookback | None = None,
+) -> list[StageCount]:
+    """Edit a model with one case on top of the other, and ask all earlier ones again at each look back.
+
+    methods: none for all that accumulate. back: none for as many edits as the settings say.
+    """
+    chosen, order = options or Options(tokens=0), order or Order()
+    back = back or lookback(settings.sequential_edits)
+    names = list(methods) or [name for name in settings.methods if name in accumulating()]
+    wrong = [name for name in names if name in METHODS and name not in accumulating()]
+    if wrong:
+        message = f"{wrong[0]} makes single edits only; {', '.join(accumulating())} make sequences"
+        raise PrerequisiteError(message)
+    release = open_release(settings.releases / version)
+    folder = evaluation_folder(settings, version, model, replace(chosen, tokens=Options().tokens))
+    cells = 0
+    with progress() as show:
+        loaded, _ = loaded_model(model, release, settings.model_cache, chosen, show)
+        network = fast_model(loaded, chosen)
+        bench = Bench(release, network, chosen.protocol, settings.model_cache, show)
+        keys: set[str] = set()
+        for editor in editors_for(names, bench):
+            run = SequentialRun(release, network, editor, order, back, chosen, folder)
+            run.run(show)
+            keys |= run.keys().keys()
+            cells += len(run.keys())
+    found = summarise_lags(record for record in read_records(folder) if record.key in keys)
+    if found is not None:
+        write_sequential(folder, found)
+        _show_lags(found, order.name)
+    count = StageCount(stage="sequence", unit="cells", incoming=cells, kept=cells, rejected={}, pending=0)
+    return [count]
+
+
+def rescore_evaluation(settings: Settings, version: str, model: str, options: Options) -> None:
+    """Sum up the records of an evaluation again, and show the table; needs no model."""
+    _show(rescore(evaluation_folder(settings, version, model, options)), version)
+
+
+def evaluation_folder(
+    settings: Settings, version: str, model: str = DEFAULT_MODEL, options: Options | None = None
+) -> Path:
+    """Return where the records, the summary and the report of an evaluation of a release lie.
+
+    What no table may mix lies apart: other models, protocols, precisions and plans have folders of their own.
+    """
+    options, usual = options or Options(), Options()
+    folder = settings.home / "evaluation" / version
+    plain = (model, options.protocol, options.precision, options.digest)
+    if plain == (DEFAULT_MODEL, usual.protocol, usual.precision, usual.digest):
+        return folder
+    name = slug(Path(model).name if model not in set(Family) else model)
+    return folder / f"{name}-{options.protocol}-{options.precision}-{options.digest[:8]}"
+
+
+def options_for(
+    model: str, protocol: str, precision: str | None, device: str | None, others: Options
+) -> Options:
+    """Return others with protocol, precision and device; a real model runs on a GPU where torch sees one.
+
+    On a CPU everything is exact by default. Raises PrerequisiteError for a word that means nothing.
+    """
+    import torch
+
+    gpu = model not in set(Family) and torch.cuda.is_available()
+    where = device or ("cuda" if gpu else "cpu")
+    try:
+        meaning = Protocol(protocol)
+        exactness = Precision(precision or ("exact" if where == "cpu" else "default"))
+    except ValueError as error:
+        message = f"{error}; --protocol is clean or reference, --precision exact, default or fast"
+        raise PrerequisiteError(message) from error
+    return replace(others, protocol=meaning, precision=exactness, device=where)
+
+
+def _show(summary: Summary, version: str) -> None:
     headings, rows = table(summary)
     # The change against no edit goes below its figure: the table must fit on 80 columns.
     stacked = [[cell.replace(" (", "\n").rstrip(")") for cell in row] for row in rows]
@@ -31,10 +163,17 @@ def evaluate(settings: Settings, version: str) -> list[StageCount]:
         f"Release {version}, {summary.model}, {summary.protocol} protocol, x100; below: change by the edit"
     )
     show_table(title, headings, stacked)
-    edits = len(summary.record_keys)
-    return [StageCount(stage=STAGE, unit="edits", incoming=edits, kept=edits, rejected={}, pending=0)]
 
 
-def evaluation_folder(settings: Settings, version: str) -> Path:
-    """Return where the records, the summary and the report of a release's evaluation lie."""
-    return settings.home / "evaluation" / version
+def _show_lags(found: Sequential, order: str) -> None:
+    """Print the mean of each metric at every number of later edits that the papers report."""
+    for method in found.methods:
+        matrices = [m for m in found.matrices if (m.method, m.order) == (method, order)]
+        if not matrices:
+            continue
+        gaps = [mean.at for mean in matrices[0].gaps if any(m.gaps for m in matrices)]
+        rows = [[matrix.kind.value, *(percent(mean.mean) for mean in matrix.gaps)] for matrix in matrices]
+        title = f"{method}, {matrices[0].edits} edits, order {order}, x100, by number of later edits"
+        show_table(title, ["metric", *map(str, gaps)], rows)
+    if not found.matrices:
+        say_result("no cell was probed")

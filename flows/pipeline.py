@@ -47,9 +47,12 @@ def pipeline(settings: Settings, version: str, scripted: bool, until: str) -> Pa
 
 def _evaluate(settings: Settings, version: str) -> list[StageCount]:
     # Imported when it is reached: a curator's installation may lack torch.
-    from flows.evaluate import evaluate
+    from flows.evaluate import evaluate, evaluate_in_sequence
 
-    return evaluate(settings, version)
+    counts = evaluate(settings, version)
+    if settings.sequential_edits:
+        counts += evaluate_in_sequence(settings, version)
+    return counts
 
 
 def _report(settings: Settings, version: str) -> Path:

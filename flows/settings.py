@@ -39,7 +39,9 @@ class Settings(BaseModel):
     drafting_model: str = "gpt-5-mini"
     # Two votes an item are the least that agreement can be computed from.
     votes: int = Field(default=2, ge=2, le=5)
-    methods: tuple[str, ...] = ("none", "FT-LLM", "FT-Alignment", "IKE")
+    methods: tuple[str, ...] = ("none", "FT-LLM", "FT-Alignment", "IKE", "SERAC", "MEND", "KE")
+    # Edits made one on the other, beside the single ones; 0 for none.
+    sequential_edits: int = Field(default=30, ge=0)
     # Prefect tasks are chunks of things: a task costs about 15 ms, a thing often less.
     chunk: int = Field(default=16, ge=1)
     # Chunks at work at once; a language model answers slowly, so more than there are cores.
