@@ -13,7 +13,9 @@ from typing import Any
 from curation.atomic import sync_folder, write_atomic
 from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import canonical_json, sha256_bytes, sha256_json
-from eval.models.tiny import TinyLlava, TinyShape
+from eval.models.network import Loaded, Network
+from eval.models.tiny import Family, TinyShape, tiny_layout, tiny_pixels
+from eval.models.tokens import TokenizerCodec
 
 MANIFEST = "manifest.json"
 _LIBRARIES = ("torch", "transformers", "tokenizers")
@@ -45,23 +47,23 @@ def save_model(folder: Path, module: Any, tokenizer: Any, quality: dict[str, flo
         sync_folder(folder.parent)
 
 
-def load_model(folder: Path, shape: TinyShape) -> TinyLlava | None:
+def load_model(folder: Path, shape: TinyShape, family: Family) -> Loaded | None:
     """Return the model in a folder, None when it is absent or any of its bytes is not as written."""
     if not _intact(folder):
         return None
+    import transformers
     from tokenizers import Tokenizer
-    from transformers import LlavaForConditionalGeneration
 
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.encode_special_tokens = True
-    module = LlavaForConditionalGeneration.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True
-    )
+    codec = TokenizerCodec(Tokenizer.from_file(str(folder / "tokenizer.json")))
+    name = "Llava" if family is Family.LLAVA else "Blip2"
+    architecture = getattr(transformers, f"{name}ForConditionalGeneration")
+    module = architecture.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     digest = sha256_bytes((folder / MANIFEST).read_bytes())
-    return TinyLlava(module, tokenizer, shape, digest)
+    layout = tiny_layout(shape, family, codec)
+    return Loaded(module, layout, codec, tiny_pixels(shape, family), family.value, digest)
 
 
-def quality_log(cache: Path, model: TinyLlava) -> dict[str, float | int]:
+def quality_log(cache: Path, model: Loaded | Network) -> dict[str, float | int]:
     """Return what its training measured of a model. Raises IntegrityError when it is not in the cache."""
     for manifest in sorted((cache / "models").glob(f"*/{MANIFEST}")):
         if sha256_bytes(manifest.read_bytes()) == model.digest:

@@ -1,8 +1,8 @@
-"""What the tiny model is taught: the release's original knowledge, and never an edit of it."""
+"""What a tiny model is taught: the release's original knowledge, and never an edit of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from curation.records import ImageRole, ItemImage, KnowledgeItem, Probe, ProbeKind, ReleasedItem
@@ -53,6 +53,10 @@ class Lessons:
             "reading": self.reading,
             "telling": self.telling,
         }
+
+    def those(self, wanted: Callable[[Lesson], bool]) -> Lessons:
+        """Return the wanted lessons of each kind, in order."""
+        return Lessons(**{name: tuple(filter(wanted, kind)) for name, kind in self.kinds().items()})
 
     def texts(self) -> list[str]:
         """Return every text in them once, in order: what the tokeniser is trained on."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.metrics import label_indices
-from eval.models.layout import Layout
+from eval.models.layout import Codec, Layout
 from eval.records import Dialect
 
 PAD, START, END, IMAGE = 0, 1, 2, 3
@@ -72,7 +72,7 @@ class TokenizerCodec:
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
 
-def encode(codec: TokenizerCodec, segments: Sequence[Segment], layout: Layout, *, picture: bool) -> Encoded:
+def encode(codec: Codec, segments: Sequence[Segment], layout: Layout, *, picture: bool) -> Encoded:
     """Return a lesson's ids in a model's layout; the end mark is a label of its last answer.
 
     The segments are tokenised jointly.

@@ -1,13 +1,11 @@
-"""Trains the tiny model on a release's original knowledge: deterministic, resumable, kept by content hash."""
+"""Trains a tiny model on a release's original knowledge: deterministic, resumable, kept by content hash."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 from curation.ids import sha256_json
 from curation.records import Split
@@ -15,21 +13,25 @@ from eval.models import checkpoints
 from eval.models.counterfactuals import Counterfactuals
 from eval.models.curriculum import TinyTraining
 from eval.models.lessons import Lesson, Lessons, original_knowledge
-from eval.models.tiny import TinyLlava, new_module, padded, prepare_runtime
-from eval.models.tokens import IMAGE, START, Encoded, encode, train_tokenizer
+from eval.models.network import Loaded, PlainModel
+from eval.models.pupil import Pupil
+from eval.models.tiny import Family, new_module, prepare_runtime, tiny_layout, tiny_pixels
+from eval.models.tokens import IMAGE, TokenizerCodec, train_tokenizer
 from warehouse.release import Release
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
+# Raised when the way of training changes, so that no earlier model stands in for its result.
+_RECIPE = 2
 Progress = Callable[[str, int, int], None]
 
 
-def trained_model(release: Release, cache: Path, config: TinyTraining, progress: Progress) -> TinyLlava:
+def trained_model(
+    release: Release, cache: Path, config: TinyTraining, progress: Progress, family: Family
+) -> Loaded:
     """Return the model that knows what the release says before its edits; trains it unless the cache has it.
 
-    Same release, config and library versions give the same weights. A killed training goes on from its
-    last checkpoint; a damaged cache entry is trained anew. progress: called with 'train', steps done, steps.
+    Same release, config, family and library versions give the same weights. A killed training goes on from
+    its last checkpoint; a damaged cache entry is trained anew. progress: called with 'train', steps done,
+    steps.
     Raises PrerequisiteError when the evaluation extra is not installed.
     """
     versions = checkpoints.library_versions()
@@ -41,14 +43,16 @@ def trained_model(release: Release, cache: Path, config: TinyTraining, progress:
             "lessons": [[asdict(one) for one in kind] for kind in lessons.kinds().values()],
             "in_context": [item.model_dump(mode="json", exclude={"provenance"}) for item in train],
             "config": asdict(config),
+            "family": family.value,
+            "recipe": _RECIPE,
             "versions": versions,
         }
     )
-    folder = cache / "models" / f"{TinyLlava.name}-{key[:16]}"
-    stored = checkpoints.load_model(folder, config.shape)
+    folder = cache / "models" / f"{family.value}-{key[:16]}"
+    stored = checkpoints.load_model(folder, config.shape, family)
     if stored is None:
-        Course(release, lessons, config).run(folder, progress)
-        stored = checkpoints.load_model(folder, config.shape)
+        Course(release, lessons, config, family).run(folder, progress)
+        stored = checkpoints.load_model(folder, config.shape, family)
     if stored is None:
         raise checkpoints.vanished(folder)
     return stored
@@ -57,7 +61,7 @@ def trained_model(release: Release, cache: Path, config: TinyTraining, progress:
 class Course:
     """One training, from lessons to a saved model."""
 
-    def __init__(self, release: Release, lessons: Lessons, config: TinyTraining) -> None:
+    def __init__(self, release: Release, lessons: Lessons, config: TinyTraining, family: Family) -> None:
         import torch
 
         train = [entry.item for entry in release.split(Split.TRAIN)]
@@ -66,21 +70,22 @@ class Course:
             *lessons.texts(),
             *(text for item in train for text in (item.edited_text, item.rephrased_request)),
         ]
-        self._config, self._lessons = config, lessons
+        self._config, self._family = config, family
         self._tokenizer = train_tokenizer(texts, config.shape.vocabulary)
-        self._module = new_module(config.shape, config.seed, config.gain)
-        # Borrowed for its preparation of pictures; the module below it is trained in place.
-        self._pixels = TinyLlava(self._module, self._tokenizer, config.shape, "").pixels
-        self._module.requires_grad_(True)
+        self._module = new_module(config.shape, family, config.seed, config.gain)
+        self._pupil = Pupil(PlainModel(self.loaded("")), release.image)
+        self._lessons = lessons.those(self._pupil.fits)
         words = sorted(
             {word for text in texts for word in text.split() if word.isalpha() and word[0].isupper()}
         )
         self._counterfactuals = Counterfactuals(train, (*lessons.seeing, *lessons.reading), words)
-        self._image = release.image
-        self._learning = [
-            tensor for name, tensor in self._module.named_parameters() if "vision_tower" not in name
-        ]
-        self._optimizer = torch.optim.AdamW(self._learning, weight_decay=config.weight_decay)
+        self._optimizer = torch.optim.AdamW(self._pupil.learning, weight_decay=config.weight_decay)
+
+    def loaded(self, digest: str) -> Loaded:
+        """Return the model as it is now, under a digest of the caller's."""
+        shape, family, codec = self._config.shape, self._family, TokenizerCodec(self._tokenizer)
+        layout = tiny_layout(shape, family, codec)
+        return Loaded(self._module, layout, codec, tiny_pixels(shape, family), family.value, digest)
 
     def run(self, folder: Path, progress: Progress) -> None:
         """Train from the last checkpoint on, measure, save, and drop the checkpoint."""
@@ -89,7 +94,7 @@ class Course:
         first = checkpoints.restore(work, self._module, self._optimizer)
         if first == 0:
             self.look()
-        self._module.model.vision_tower.requires_grad_(False)
+        self._pupil.freeze_tower()
         for step in range(first, config.steps):
             self.step(step)
             if (step + 1) % config.checkpoint_every == 0:
@@ -103,21 +108,20 @@ class Course:
         import torch
         from torch.nn.functional import cross_entropy
 
-        tower, naming = self._module.model.vision_tower, self._lessons.naming
+        naming, config = self._lessons.naming, self._config
         if not naming:
             return
         subjects = {about: number for number, about in enumerate(sorted({one.about for one in naming}))}
         truth = torch.tensor([subjects[one.about] for one in naming])
-        pictures = self._pictures(naming)
+        pictures = [one.image for one in naming if one.image is not None]
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._config.seed)
-            head = torch.nn.Linear(self._config.shape.vision_width, len(subjects))
-        optimizer = torch.optim.AdamW([*tower.parameters(), *head.parameters()], lr=self._config.tower_rate)
-        for _ in range(self._config.tower_steps):
+            torch.manual_seed(config.seed)
+            head = torch.nn.Linear(config.shape.vision_width, len(subjects))
+        learning = [*self._pupil.tower.parameters(), *head.parameters()]
+        optimizer = torch.optim.AdamW(learning, lr=config.tower_rate)
+        for _ in range(config.tower_steps):
             optimizer.zero_grad()
-            # Without the class token, which LLaVA does not look at either.
-            seen = tower(pixel_values=pictures).last_hidden_state[:, 1:].mean(dim=1)
-            cross_entropy(head(seen), truth).backward()  # type: ignore[no-untyped-call]
+            cross_entropy(head(self._pupil.look(pictures).mean(dim=1)), truth).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     def step(self, number: int) -> None:
@@ -140,10 +144,10 @@ class Course:
         # Two passes: padding the short ones to the long ones would cost more than the step.
         for batch in (short, long):
             if batch:
-                (self._loss(batch) / max(1, len(short))).backward()  # type: ignore[no-untyped-call]
+                (self._pupil.loss(batch) / max(1, len(short))).backward()  # type: ignore[no-untyped-call]
         if phase.copying:
-            self._copying(rng, phase.copying).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._learning, 1.0)
+            self._pupil.copying_loss(self._random_rows(rng, phase.copying)).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._pupil.learning, 1.0)
         self._optimizer.step()
 
     def quality(self) -> dict[str, float | int]:
@@ -160,74 +164,22 @@ class Course:
             )
         return shares
 
-    def model(self, digest: str) -> TinyLlava:
-        """Return what has been trained so far, under a digest of the caller's."""
-        return TinyLlava(self._module, self._tokenizer, self._config.shape, digest)
-
     def _in_context(self, rng: Random, count: int, step: int) -> list[Lesson]:
         if not self._counterfactuals or not count:
             return []
-        if step % 4:
-            return [self._counterfactuals.draw(rng, 0) for _ in range(count)]
-        return [
-            self._counterfactuals.draw(rng, self._config.demonstrations) for _ in range(max(1, count // 4))
-        ]
+        shown, number = (0, count) if step % 4 else (self._config.demonstrations, max(1, count // 4))
+        drawn = [self._counterfactuals.draw(rng, shown) for _ in range(number)]
+        return [one for one in drawn if self._pupil.fits(one)]
 
-    def _copying(self, rng: Random, rows: int) -> Tensor:
-        """Return the mean loss of saying 4 to 16 random tokens a second time, from the second of them on."""
-        import torch
-        from torch.nn.functional import cross_entropy
-
+    def _random_rows(self, rng: Random, rows: int) -> list[list[int]]:
+        """Return rows of equally many tokens, 4 to 16, any but the marks."""
         length = rng.randint(4, 16)
         ordinary = range(IMAGE + 1, self._tokenizer.get_vocab_size())
-        said = [[rng.choice(ordinary) for _ in range(length)] for _ in range(rows)]
-        ids = torch.tensor([[START, *row, *row] for row in said])
-        hidden = self._module.model(input_ids=ids).last_hidden_state[:, length + 1 : -1]
-        return cross_entropy(self._module.lm_head(hidden).flatten(0, 1), ids[:, length + 2 :].flatten())
-
-    def _loss(self, lessons: Sequence[Lesson]) -> Tensor:
-        """Return the summed loss; an answer weighs as the root of its length, lest paragraphs drown names."""
-        import torch
-        from torch.nn.functional import cross_entropy
-
-        encoded, logits, labels = self._logits(lessons)
-        weights = [1 / math.sqrt(len(answer)) for one in encoded for answer in one.answers for _ in answer]
-        losses = cross_entropy(logits, labels, reduction="none")
-        return (losses * torch.tensor(weights)).sum()
-
-    def _logits(self, lessons: Sequence[Lesson]) -> tuple[list[Encoded], Tensor, Tensor]:
-        """Return the encoded lessons, and over all their labels the logits [labels, vocabulary] and ids."""
-        import torch
-
-        encoded = [self._encode(one) for one in lessons]
-        batch = padded([one.ids for one in encoded], left=False)
-        if any(one.image is not None for one in lessons):
-            batch["pixel_values"] = self._pictures(lessons)
-        hidden = self._module.model(**batch).last_hidden_state
-        rows = torch.tensor([row for row, one in enumerate(encoded) for _ in one.labels])
-        places = torch.tensor([position for one in encoded for position in one.labels])
-        return encoded, self._module.lm_head(hidden[rows, places - 1]), batch["input_ids"][rows, places]
-
-    def _pictures(self, lessons: Sequence[Lesson]) -> Tensor:
-        import torch
-
-        return torch.stack([self._pixels(self._image(one.image)) for one in lessons if one.image is not None])
-
-    def _encode(self, one: Lesson) -> Encoded:
-        images = self._config.shape.image_tokens if one.image is not None else 0
-        return encode(self._tokenizer, one.segments, images, end=True)
+        return [[rng.choice(ordinary) for _ in range(length)] for _ in range(rows)]
 
     def _exact(self, lessons: Sequence[Lesson]) -> float:
-        """Return the share of lessons whose last answer is wholly right, as greedy text would be."""
-        import torch
-
-        right = 0
-        with torch.inference_mode():
-            for one in lessons:
-                encoded, logits, labels = self._logits([one])
-                last = len(encoded[0].answers[-1])
-                right += bool((logits.argmax(-1) == labels)[-last:].all())
-        return right / len(lessons) if lessons else 0.0
+        """Return the share of lessons that are known."""
+        return sum(map(self._pupil.knows, lessons)) / len(lessons) if lessons else 0.0
 
 
 def _draw(rng: Random, lessons: Sequence[Lesson], count: int) -> list[Lesson]:

@@ -1,14 +1,14 @@
-"""A model that is trained in a second or two, for the tests of editors and runner."""
+"""Models that are trained in a second or two, for the tests of editors and runner."""
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
-from typing import Any
 
 from eval.models.curriculum import Phase, TinyTraining
 from eval.models.lessons import original_knowledge
-from eval.models.tiny import TinyLlava, TinyShape
+from eval.models.network import Loaded
+from eval.models.split import SplitModel
+from eval.models.tiny import Family, TinyShape
 from eval.models.training import Course
 from tests.unit.eval_release import make_release
 from warehouse.release import Release
@@ -16,7 +16,7 @@ from warehouse.release import Release
 SMALL = TinyTraining(
     shape=TinyShape(
         image_size=32, patch_size=16, vision_width=32, vision_layers=1, text_width=32, text_layers=2,
-        text_mlp=64, heads=2, vocabulary=600, max_tokens=900, new_tokens=6,
+        text_mlp=64, heads=2, vocabulary=600, max_tokens=900, queries=4, qformer_layers=1,
     ),
     tower_steps=3, warm_up=2, demonstrations=1,
     phases=(
@@ -34,18 +34,15 @@ def small_release() -> Release:
 
 
 @cache
-def small_model() -> TinyLlava:
+def small_loaded(family: Family = Family.LLAVA) -> Loaded:
     """Return a model that knows next to nothing, but has every part."""
-    course = Course(small_release(), original_knowledge(small_release().items), SMALL)
+    course = Course(small_release(), original_knowledge(small_release().items), SMALL, family)
     for number in range(SMALL.steps):
         course.step(number)
-    return course.model("0" * 64)
+    return course.loaded("0" * 64)
 
 
-def state_hash(model: TinyLlava) -> str:
-    """Return a hash of every bit of the model's weights."""
-    module: Any = model.module
-    state = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        state.update(name.encode() + tensor.contiguous().numpy().tobytes())
-    return state.hexdigest()
+@cache
+def small_model(family: Family = Family.LLAVA) -> SplitModel:
+    """Return small_loaded as the split model, the same object in every test."""
+    return SplitModel(small_loaded(family))
