@@ -52,7 +52,7 @@ class Serac:
         for a model that serac.toml lacks, models that cannot be loaded, or fewer than two cases.
         """
         settings = settings_for(SeracSettings, "serac", model.name)
-        scope, counterfactual = _models(model, settings, dialect)
+        scope, counterfactual = untrained_models(model, settings, dialect)
 
         def train(checkpoint: Path) -> tuple[State, Notes]:
             learned_from = split(cases)[0]
@@ -108,7 +108,7 @@ class Serac:
         return True
 
 
-def _models(model: Network, settings: SeracSettings, dialect: Dialect) -> tuple[Scope, Counterfactual]:
+def untrained_models(model: Network, settings: SeracSettings, dialect: Dialect) -> tuple[Scope, Counterfactual]:
     """Return both models before their training."""
     if settings.classifier == TINY:
         scope = tiny_scope(model, dialect, settings.seed)
