@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from curation.records import ProbeKind, Record
 from eval.case_scores import NO_EDIT, CaseScores
+from eval.lags import Sequential
 from eval.summary import Summary, label
 
 # How many items a finding names.
@@ -80,27 +81,25 @@ class _Case(NamedTuple):
         return _mean(changes)
 
 
-def diagnose(summary: Summary, rows: Iterable[CaseScores]) -> tuple[Finding, ...]:
+def diagnose(
+    summary: Summary, rows: Iterable[CaseScores], sequential: Sequential | None = None
+) -> tuple[Finding, ...]:
     """Return what a run suffers from, by method; nothing that it does not show.
 
-    rows: the numbers of the summary's records and of those of a sequential run (eval.case_scores).
-    Reliability is the mean of T-Rel and I-Rel, changes are to no edit on the same cases, each case counts
-    alike.
+    rows: the numbers of the summary's records (eval.case_scores). Reliability is the mean of T-Rel and I-Rel,
+    changes are to no edit on the same cases, each case counts alike.
     """
-    kept = sorted(rows, key=lambda row: (row.case_id, row.step is not None))
-    unedited = {row.case_id: row for row in kept if row.method == NO_EDIT and row.step is None}
+    single = sorted((row for row in rows if row.step is None), key=lambda row: row.case_id)
+    unedited = {row.case_id: row for row in single if row.method == NO_EDIT}
     found: list[Finding | None] = []
     for method in summary.methods:
         if method == NO_EDIT:
             continue
-        mine = [row for row in kept if row.method == method and row.step is None]
-        cases = [_Case(row, unedited.get(row.case_id)) for row in mine]
+        cases = [_Case(row, unedited.get(row.case_id)) for row in single if row.method == method]
         found += [look(method, cases) for look in _LOOKS]
-    steps: dict[tuple[str, str], list[CaseScores]] = {}
-    for row in kept:
-        if row.step is not None:
-            steps.setdefault((row.method, row.step.order), []).append(row)
-    found += [_decay(*place, each) for place, each in sorted(steps.items())]
+    if sequential is not None:
+        places = [(method, order) for order in sequential.orders for method in sequential.methods]
+        found += [_decay(sequential, *place) for place in places]
     return tuple(finding for finding in found if finding is not None)
 
 
@@ -199,18 +198,17 @@ def _hardly_fires(method: str, cases: Sequence[_Case]) -> Finding | None:
     )
 
 
-def _decay(method: str, order: str, rows: Sequence[CaseScores]) -> Finding | None:
+def _decay(sequential: Sequential, method: str, order: str) -> Finding | None:
     """Compare each case just after its edit with the last time that it was probed."""
-    first: dict[str, float] = {}
-    last: dict[str, tuple[int, float]] = {}
-    for row in rows:
-        value = _mean([row.values.get(kind) for kind in _RELIABILITY])
-        if value is None or row.step is None:
-            continue
-        if row.step.later == 0:
-            first[row.case_id] = value
-        elif row.step.later > last.get(row.case_id, (0, 0.0))[0]:
-            last[row.case_id] = (row.step.later, value)
+    read: dict[tuple[int, int], list[float | None]] = {}
+    for matrix in sequential.matrices:
+        if (matrix.method, matrix.order) == (method, order) and matrix.kind in _RELIABILITY:
+            for cell in matrix.cells:
+                read.setdefault((cell.position, cell.later), []).append(cell.value)
+    names = sequential.case_ids.get(order, ())
+    first = {names[place]: _mean(values) or 0.0 for (place, later), values in read.items() if later == 0}
+    # In the order of places, so that of a case's later readings the last one stays.
+    last = {names[place]: (later, _mean(read[place, later]) or 0.0) for place, later in sorted(read) if later}
     lost = {case: value - last[case][1] for case, value in first.items() if case in last}
     if not lost or _average(lost.values()) < THRESHOLDS["forgotten"].share:
         return None

@@ -85,7 +85,10 @@ class UserRun(Record):
 
 
 class Sequential(Record):
-    """Everything that the records of one sequential run say; see eval.summary for single editing."""
+    """Everything that the records of one sequential run say; see eval.summary for single editing.
+
+    case_ids: of each order the cases by position, '' where none was probed.
+    """
 
     model: str
     model_sha256: Sha256
@@ -96,6 +99,7 @@ class Sequential(Record):
     evaluator_version: str
     methods: tuple[str, ...]
     hyper_parameters: dict[str, dict[str, float | int | str]]
+    case_ids: dict[str, tuple[str, ...]]
     matrices: tuple[LagMatrix, ...]
     users: tuple[UserRun, ...]
 
@@ -140,7 +144,7 @@ def lag_rows(rows: Iterable[CaseScores]) -> Sequential | None:
     runs = identities([each.row for each in placed])
     places = {(each.row.method, *each.step.model_dump().values()) for each in placed}
     if len(places) != len(placed):
-        raise IntegrityError("two cases have the same place in an order; keep each run in its own folder")
+        raise IntegrityError("a case was probed twice at one place; keep each run in its own folder")
     first = next(iter(runs.values()))
     methods = ordered(runs)
     groups = [
@@ -152,6 +156,7 @@ def lag_rows(rows: Iterable[CaseScores]) -> Sequential | None:
         **{name: getattr(first, name) for name in Sequential.model_fields if hasattr(first, name)}
         | {"hyper_parameters": {method: runs[method].hyper_parameters for method in methods}},
         methods=methods,
+        case_ids=_case_ids(placed),
         matrices=tuple(_matrix(*group, kind) for group in groups if group[2] for kind in ProbeKind),
         users=tuple(run for group in groups if group[2] for run in _users(*group)),
     )
@@ -172,6 +177,15 @@ def read_sequential(out: Path) -> Sequential | None:
         return Sequential.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise IntegrityError(f"{path} is damaged; run mmke evaluate again") from error
+
+
+def _case_ids(placed: Sequence[_Placed]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[int, str]] = {}
+    for each in placed:
+        at = found.setdefault(each.step.order, {})
+        if at.setdefault(each.step.position, each.row.case_id) != each.row.case_id:
+            raise IntegrityError("two cases have the same place in an order; keep each run in its own folder")
+    return {order: tuple(at.get(place, "") for place in range(max(at) + 1)) for order, at in found.items()}
 
 
 def _matrix(method: str, order: str, placed: Sequence[_Placed], kind: ProbeKind) -> LagMatrix:

@@ -59,6 +59,7 @@ class Summary(Record):
     hyper_parameters: dict[str, dict[str, float | int | str]]
     records: dict[str, int]
     cases: dict[EditType, int]
+    case_ids: tuple[str, ...]
     cells: tuple[Cell, ...]
     differences: tuple[Difference, ...]
     record_keys: tuple[Sha256, ...]
@@ -143,6 +144,7 @@ def _sum_up(background: Background, every: Iterable[CaseScores]) -> Summary:
         hyper_parameters={method: runs[method].hyper_parameters for method in methods},
         records={method: sum(row.method == method for row in rows) for method in methods},
         cases={kind: len({row.case_id for row in rows if row.edit_type is kind}) for kind in types},
+        case_ids=tuple(whole.cases),
         cells=tuple(with_averages(cells)),
         differences=tuple(differences_of(whole)),
         record_keys=tuple(sorted(row.key for row in rows)),

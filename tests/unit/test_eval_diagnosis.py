@@ -7,6 +7,7 @@ import pytest
 from curation.records import ProbeKind
 from eval.case_scores import case_scores
 from eval.diagnosis import Finding, diagnose
+from eval.lags import summarise_lags
 from eval.records import EvalRecord, Step
 from eval.summary import sum_up
 from tests.unit.eval_records import BACKGROUND, Outcome, record_of
@@ -17,7 +18,8 @@ T_LOC, I_LOC = ProbeKind.T_LOC, ProbeKind.I_LOC
 
 def found(*records: EvalRecord) -> dict[str, Finding]:
     rows = [case_scores(record) for record in records]
-    return {finding.name: finding for finding in diagnose(sum_up(BACKGROUND, records), rows)}
+    findings = diagnose(sum_up(BACKGROUND, records), rows, summarise_lags(records))
+    return {finding.name: finding for finding in findings}
 
 
 def pair(

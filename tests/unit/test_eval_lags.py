@@ -44,6 +44,7 @@ def matrix(records: list[EvalRecord]) -> LagMatrix:
 def test_the_matrix_has_every_cell_that_was_probed() -> None:
     found = matrix(stream(8))
     assert (found.edits, len(found.cells)) == (8, 36)
+    assert summed(stream(8)).case_ids == {"shuffled-1": tuple(f"c{n}" for n in range(8))}
     assert [found.value(2, later) for later in (0, 5, 6)] == [1.0, 0.5, None]
 
 
@@ -109,6 +110,10 @@ def test_single_editing_is_left_out_and_order_does_not_matter() -> None:
 def test_two_cases_cannot_have_one_place() -> None:
     step = Step(order="o", position=0, later=0)
     with pytest.raises(IntegrityError, match="same place"):
+        summarise_lags(
+            [record_of(*of, {T_REL: [(1, 1)]}, step=step) for of in (("a", "SERAC"), ("b", "MEND"))]
+        )
+    with pytest.raises(IntegrityError, match="probed twice"):
         summarise_lags([record_of(case, "SERAC", {T_REL: [(1, 1)]}, step=step) for case in "ab"])
 
 
