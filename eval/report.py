@@ -2,75 +2,52 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, StrictUndefined, Template
 
 from curation.atomic import write_atomic
-from curation.records import (
-    AgreementRow,
-    EditType,
-    ImageRole,
-    ItemImage,
-    KnowledgeItem,
-    ReleasedItem,
-    StageCount,
-)
-from eval.charts import colours, locality_and_reliability, metric_bars
-from eval.records import EvalRecord, ProbeScore
+from curation.errors import IntegrityError
+from curation.records import AgreementRow, EditType, ProbeKind, StageCount
+from eval.case_scores import NO_EDIT, CaseScores, case_scores
+from eval.cells import KINDS, Cell
+from eval.charts import decay_curves, lag_map, locality_and_reliability, method_colours, metric_bars
+from eval.diagnosis import THRESHOLDS, diagnose
+from eval.examples import chosen, example
+from eval.lags import PAPER_GAPS, VLKEB_GAPS, LagMatrix, Sequential, UserRun, read_sequential
+from eval.published import VERSIONS, columns, is_comparable, published_tables
+from eval.records import EvalRecord
 from eval.storage import read_records
-from eval.summary import KINDS, NO_EDIT, Cell, Summary, Table, label, percent, signed
+from eval.summary import Summary, label, percent, signed
 from warehouse.release import Release
 
 REPORT = "report.html"
-_EXAMPLES = 8
-_THUMBNAIL = 240
-_ROLES = {
-    ImageRole.EDIT: "edit",
-    ImageRole.REPHRASE: "rephrase",
-    ImageRole.LOCALITY: "locality",
-    ImageRole.ONE_HOP: "one hop",
-}
 
 
-class Picture(NamedTuple):
-    """A picture on the page: its role, its data URI, and where it comes from."""
+class Unscored(NamedTuple):
+    """So many probes of one method and kind without a score, for one reason."""
 
-    role: str
-    uri: str
-    image: ItemImage
-
-
-class Answer(NamedTuple):
-    """What one method said to one question; right: word for word. score: x100, as in the tables."""
-
-    text: str
-    right: bool
-    score: str
-
-
-class Line(NamedTuple):
-    """One question of an example with the answer of each method."""
-
+    method: str
     kind: str
-    question: str
-    expected: str
-    answers: tuple[Answer, ...]
+    reason: str
+    probes: int
 
 
-class Example(NamedTuple):
-    """One item as the page shows it."""
+class Stream(NamedTuple):
+    """One order of a sequential run as the page shows it: tables of gaps, and charts as SVG.
 
-    item: KnowledgeItem
-    type_name: str
-    pictures: tuple[Picture, ...]
-    lines: tuple[Line, ...]
+    gaps: per kind a row a method. maps: of each matrix that was probed, method, kind and heat map.
+    """
+
+    order: str
+    edits: int
+    gaps: tuple[tuple[str, tuple[LagMatrix, ...]], ...]
+    curves: tuple[tuple[str, str], ...]
+    maps: tuple[tuple[str, str, str], ...]
+    users: tuple[UserRun, ...]
 
 
 def write_report(
@@ -79,107 +56,132 @@ def write_report(
     release: Release,
     stages: Sequence[StageCount],
     agreement: Sequence[AgreementRow],
+    sequential: Sequential | None = None,
 ) -> Path:
     """Write out/report.html and return its path; the same inputs give the same bytes.
 
-    out: the folder of the evaluation, with its records. Raises IntegrityError when a record is missing or
-    damaged.
+    out: the folder of the evaluation, with its records. sequential: what sequential runs came to, else what
+    lies in out. Raises IntegrityError when a record is missing or damaged, or when the sequential run is of
+    another protocol, precision, model or release than the summary: one page tells of one run.
     """
-    records = read_records(out, summary.record_keys)
+    sequential = sequential or read_sequential(out)
+    if sequential is not None:
+        _check_same_run(summary, sequential)
+    shown = chosen(release.items, summary.case_ids)
+    rows, by_case = _read(out, summary, {entry.item.item_id for entry in shown})
     html = _template().render(
         summary=summary,
-        cells=_cells(summary, None),
         kinds=[kind.value for kind in KINDS],
         names={method: label(method) for method in summary.methods},
         no_edit=NO_EDIT,
-        swatches=colours(summary),
+        swatches=method_colours(summary.methods),
         percent=percent,
+        label=label,
         signed=signed,
-        by_type=[
-            (kind.value, summary.cases[kind], _cells(summary, kind))
-            for kind in EditType
-            if kind in summary.cases
-        ],
-        exact=_exact_table(summary),
         bars=metric_bars(summary),
         scatter=locality_and_reliability(summary),
         stages=stages,
         agreement=agreement,
+        findings=diagnose(summary, rows, sequential),
+        thresholds=THRESHOLDS,
         examples=[
-            _example(entry.item, release, summary, records) for entry in chosen(release.items, records)
+            example(entry.item, release, summary.methods, by_case.get(entry.item.item_id, {}))
+            for entry in shown
         ],
+        **_tables(summary),
+        **_published(summary),
+        streams=_streams(sequential) if sequential is not None else [],
+        paper_gaps=PAPER_GAPS,
+        vlkeb_gaps=VLKEB_GAPS,
     )
     path = out / REPORT
     write_atomic(path, html.encode("utf-8"))
     return path
 
 
-def chosen(entries: Sequence[ReleasedItem], records: Sequence[EvalRecord]) -> list[ReleasedItem]:
-    """Return at most eight evaluated items, in turn from the editing types and from their categories."""
-    evaluated = {record.case.case_id for record in records}
-    groups: dict[tuple[EditType, str], list[ReleasedItem]] = {}
-    for entry in entries:
-        if entry.item.item_id in evaluated:
-            groups.setdefault((entry.item.edit_type, entry.item.category), []).append(entry)
-    # The first of each category, then the second of each; within a turn the types alternate.
-    turns = [
-        (number, sum(kind == other for other, _ in list(groups)[:place]), place, entry)
-        for place, ((kind, _), group) in enumerate(groups.items())
-        for number, entry in enumerate(group)
-    ]
-    return [entry for *_, entry in sorted(turns, key=lambda turn: turn[:3])][:_EXAMPLES]
+def _check_same_run(summary: Summary, sequential: Sequential) -> None:
+    for name in ("protocol", "precision", "model", "model_sha256", "release_sha256", "evaluator_version"):
+        if getattr(summary, name) != getattr(sequential, name):
+            raise IntegrityError(f"the sequential run has another {name}; one page tells of one run only")
 
 
-def _example(
-    item: KnowledgeItem, release: Release, summary: Summary, records: Sequence[EvalRecord]
-) -> Example:
-    by_method = {record.method: record for record in records if record.case.case_id == item.item_id}
-    scores = {m: {score.probe_id: score for score in record.scores} for m, record in by_method.items()}
-    lines = tuple(
-        Line(
-            probe.kind.value,
-            probe.question,
-            probe.answer,
-            tuple(_answer(scores.get(method, {}).get(probe.probe_id)) for method in summary.methods),
+def _read(
+    out: Path, summary: Summary, shown: set[str]
+) -> tuple[list[CaseScores], dict[str, dict[str, EvalRecord]]]:
+    """Return the numbers of all records, and whole records only of the items that the page shows."""
+    rows: list[CaseScores] = []
+    by_case: dict[str, dict[str, EvalRecord]] = {}
+    for record in read_records(out, summary.record_keys):
+        rows.append(case_scores(record))
+        if record.case.case_id in shown:
+            by_case.setdefault(record.case.case_id, {})[record.run.method] = record
+    return rows, by_case
+
+
+def _cells(
+    summary: Summary, edit_type: EditType | None = None, category: str | None = None
+) -> list[list[Cell]]:
+    """Return the cells of one table: a row a method."""
+    told = {
+        (cell.method, cell.kind): cell
+        for cell in summary.cells
+        if (cell.edit_type, cell.category) == (edit_type, category)
+    }
+    return [[told[method, kind] for kind in KINDS] for method in summary.methods]
+
+
+def _tables(summary: Summary) -> dict[str, Any]:
+    """Return the tables of the page but the published ones."""
+    cells = _cells(summary)
+    return {
+        "cells": cells,
+        "by_type": [(kind.value, count, _cells(summary, kind)) for kind, count in summary.cases.items()],
+        "by_category": [
+            (kind.value, category, _cells(summary, kind, category)) for kind, category in summary.categories
+        ],
+        "answers": [
+            (name, [(row[0].method, [getattr(cell, field) for cell in row]) for row in cells])
+            for name, field in (("exact match", "exact"), ("token F1", "f1"), ("contained", "contained"))
+        ],
+        "localities": [
+            (row[0].method, told[ProbeKind.I_LOC], told[ProbeKind.T_LOC])
+            for row in cells
+            for told in [{cell.kind: cell for cell in row}]
+        ],
+        "unscored": [
+            Unscored(cell.method, cell.kind.value, reason.value, count)
+            for row in cells
+            for cell in row
+            for reason, count in cell.unscored.items()
+        ],
+    }
+
+
+def _published(summary: Summary) -> dict[str, Any]:
+    return {
+        "comparable": is_comparable(summary),
+        "published": [(version, published_tables(summary, version)) for version in VERSIONS],
+        "published_kinds": [kind.value for kind in columns()],
+    }
+
+
+def _streams(sequential: Sequential) -> list[Stream]:
+    streams = []
+    for order in sequential.orders:
+        told = [matrix for matrix in sequential.matrices if matrix.order == order]
+        probed = [matrix for matrix in told if matrix.cells]
+        kinds = [kind for kind in KINDS if any(matrix.kind is kind for matrix in probed)]
+        streams.append(
+            Stream(
+                order,
+                max(matrix.edits for matrix in told),
+                tuple((kind.value, tuple(m for m in probed if m.kind is kind)) for kind in kinds),
+                tuple((kind.value, decay_curves(sequential, order, kind)) for kind in kinds),
+                tuple((label(m.method), m.kind.value, lag_map(m)) for m in probed),
+                tuple(run for run in sequential.users if run.order == order),
+            )
         )
-        for probe in item.probes
-    )
-    pictures = tuple(
-        Picture(_ROLES[image.role], thumbnail(release.image(image.sha256)), image) for image in item.images
-    )
-    return Example(item, item.edit_type.value, pictures, lines)
-
-
-def _answer(score: ProbeScore | None) -> Answer:
-    if score is None or score.unscored is not None:
-        return Answer(f"({score.unscored.value})" if score and score.unscored else "-", False, "-")
-    return Answer(score.generated, score.exact_match == 1.0, percent(score.value))
-
-
-def _cells(summary: Summary, edit_type: EditType | None) -> list[list[Cell]]:
-    """Return the cells of the headline table, or of one editing type's: a row a method."""
-    return [[summary.cell(method, kind, edit_type) for kind in KINDS] for method in summary.methods]
-
-
-def _exact_table(summary: Summary) -> Table:
-    rows = [
-        (label(method), *(percent(summary.cell(method, kind).exact) for kind in KINDS))
-        for method in summary.methods
-    ]
-    return Table(("method", *(kind.value for kind in KINDS)), tuple(rows))
-
-
-@lru_cache(maxsize=256)
-def thumbnail(jpeg: bytes) -> str:
-    """Return a picture as a data URI, its longest side at most 240 pixels, without metadata."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(jpeg)) as picture:
-        small = picture.convert("RGB")
-    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return streams
 
 
 def _template() -> Template:
