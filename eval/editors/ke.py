@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval.editors.conditions import condition_ids, read_ids
 from eval.editors.drills import Pictures, edit_prompt
 from eval.editors.fitting import Group, Progress, Schedule, fit
 from eval.editors.port import EditRequest
@@ -15,7 +16,7 @@ from eval.editors.settings import settings_for
 from eval.editors.trained_state import Notes, State, cached, identity_of
 from eval.editors.weight_updates import added, edit_of, shapes
 from eval.models.network import label_loss
-from eval.models.port import DoesNotFitError, Edit, MultimodalModel, Part, Prompt, Question
+from eval.models.port import DoesNotFitError, Edit, MultimodalModel, Part, Prompt
 from eval.records import Dialect, EditCase, Unscored
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from eval.editors.hyper_network import KeNetwork
 
-# The reference cuts the condition to 32 tokens (KE/src/data/mmkb_dataset.py), which is less than most
-# original texts: neither target nor request is ever read. The clean dialect reads all, so that both are.
-REFERENCE_TOKENS = 32
 # What the network's tensors are called in the trained state, beside multiplier and margin.
 _OWN = "network."
 
@@ -144,27 +142,6 @@ class Ke:
                 found = updates(model, self._network, request.prompt, ids, onto.weights)
                 edits.append(edit_of(model, onto, found))
         return edits
-
-
-def condition_ids(model: MultimodalModel, case: EditCase, dialect: Dialect) -> tuple[int, ...]:
-    """Return the ids of 'original >> target || request', with the marks that the model begins a text with.
-
-    Raises DoesNotFitError when they are more than the model's positions.
-    """
-    text = f"{case.original_text} >> {case.target} || {case.request}"
-    ids = model.encode(Question(text), dialect, asked_only=True).ids
-    return ids[:REFERENCE_TOKENS] if dialect is Dialect.KE else ids
-
-
-def read_ids(model: MultimodalModel, cases: Sequence[EditCase], dialect: Dialect) -> list[int]:
-    """Return the ids in the conditions of cases, ascending; 0, the reference's padding, is never learned."""
-    ids: set[int] = set()
-    for case in cases:
-        try:
-            ids.update(condition_ids(model, case, dialect))
-        except DoesNotFitError:
-            continue
-    return sorted(ids - {0})
 
 
 def new_network(model: MultimodalModel, settings: KeSettings, ids: Sequence[int]) -> KeNetwork:

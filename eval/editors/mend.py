@@ -29,9 +29,10 @@ class MendSettings:
     """Sizes, rates and the training of MEND; mend.toml says where each number comes from.
 
     rank, hidden: of the transform. inner_rate: what each matrix's learned rate starts from. rate: learning
-    rate of the transform, rate_rate of the learned rates. text_weight, picture_weight, locality_weight: of the
-    losses on the rephrased request, on the rephrase picture, and of both localities. The rest is the
-    Schedule's, in cases; validation_cases: at most so many validate. held: keep the trunks of all train cases.
+    rate of the transform, rate_rate of the learned rates. text_weight, picture_weight, locality_weight: of
+    the losses on the rephrased request, on the rephrase picture, and of both localities. The rest is the
+    Schedule's, in cases; validation_cases: at most so many validate. held: keep the trunks of all train
+    cases, not of one at a time.
     """
 
     rank: int
