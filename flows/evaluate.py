@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from prefect import flow
@@ -12,13 +13,14 @@ from curation.errors import PrerequisiteError
 from curation.ids import slug
 from curation.records import StageCount
 from eval.lags import Sequential, summarise_lags, write_sequential
+from eval.ledger import Ledger
 from eval.methods import METHODS, Bench, accumulating, editors_for, fast_model, loaded_model
 from eval.models.precision import Precision
 from eval.models.tiny import Family
 from eval.orders import Lookback, Order, lookback
 from eval.plan import Options
 from eval.records import Protocol
-from eval.runner import Job, counts_of, open_run, run_all, summary_of
+from eval.runner import Job, open_run, opened, run_all
 from eval.sequential import SequentialRun
 from eval.storage import read_records
 from eval.summary import Summary, percent, rescore, table
@@ -59,17 +61,14 @@ def evaluate(
     with progress() as show:
         # Opened here first: whatever is trained is trained once, and found in the cache by the workers.
         run, quality = open_run(job, show)
-        if workers > 1 or ray:
-            from eval.workers import run_processes, run_ray
-
-            if ray:
-                run_ray(job, workers, ray, show)
-            else:
-                run_processes(job, workers, show)
-        else:
+        ledger = run.ledger
+        if workers == 1 and ray is None:
             run_all(run, show)
-    _show(summary_of(run, quality), version)
-    return counts_of(run)
+        else:
+            del run  # its model would lie on the first worker's GPU
+            _scale_out(job, ledger, workers, ray, show)
+    _show(ledger.summary(quality), version)
+    return ledger.counts()
 
 
 @flow(name="evaluate in sequence", validate_parameters=False)
@@ -112,6 +111,20 @@ def evaluate_in_sequence(
         _show_lags(found, order.name)
     count = StageCount(stage="sequence", unit="cells", incoming=cells, kept=cells, rejected={}, pending=0)
     return [count]
+
+
+def _scale_out(
+    job: Job, ledger: Ledger, workers: int, ray: str | None, show: Callable[[str, int, int], None]
+) -> None:
+    from eval.workers import devices_for, run_processes, run_ray
+
+    gpu = job.options.device != "cpu"
+    if ray is not None:
+        opener = partial(opened, job.on("cuda") if gpu else job)
+        run_ray(opener, workers, ray, ledger, show, gpu=gpu)
+        return
+    devices = devices_for(job.options.device, workers)
+    run_processes([partial(opened, job.on(device)) for device in devices], ledger, show)
 
 
 def rescore_evaluation(settings: Settings, version: str, model: str, options: Options) -> None:

@@ -50,10 +50,10 @@ def single(out: Path, options: Options = OPTIONS, editors: Sequence[Editor] = (N
 
 def records(run: SingleRun) -> dict[str, EvalRecord]:
     """Run what is missing, and return every record by its key."""
-    for work in run.work():
+    for work in run.ledger.work():
         run.do(work)
     run.finish()
-    return {record.key: record for record in read_records(run.out)}
+    return {record.key: record for record in read_records(run.ledger.out)}
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -63,8 +63,8 @@ def files(out: Path) -> dict[str, bytes]:
 def test_a_record_for_each_case_and_method_one_file_a_block_and_method(tmp_path: Path) -> None:
     run = single(tmp_path, replace(OPTIONS, tokens=2))
     found = records(run)
-    assert set(found) == set(run.keys())
-    assert len(run.cases) == 7
+    assert set(found) == set(run.ledger.keys())
+    assert len(run.ledger.cases) == 7
     assert len(files(tmp_path)) == 2 * 3
     for record in found.values():
         assert [r.probe_id for r in record.readings] == [p.probe_id for p in record.case.probes]
@@ -93,7 +93,7 @@ def test_records_do_not_depend_on_how_the_run_was_cut(tmp_path: Path, options: O
         found = records(single(out, replace(options, shard=(1, 2))))
     elif way == "resumed":
         run = single(out, options)
-        run.do(run.work()[1])
+        run.do(run.ledger.work()[1])
         found = records(single(out, options))
     else:
         changes = {
@@ -110,12 +110,12 @@ def test_a_second_run_edits_nothing_and_a_damaged_block_is_made_again(tmp_path: 
     broken = sorted(first)[2]
     (tmp_path / "records" / broken).write_bytes(first[broken][:-9])
     run = single(tmp_path)
-    assert sum(work.edits for work in run.work()) == len(expected) - sum(
+    assert sum(work.edits for work in run.ledger.work()) == len(expected) - sum(
         key in expected for key in {r.key for r in read_records(tmp_path)}
     )
     assert records(run) == expected
     assert files(tmp_path)[broken] == first[broken]
-    assert [work.edits for work in single(tmp_path).work()] == [0, 0, 0]
+    assert [work.edits for work in single(tmp_path).ledger.work()] == [0, 0, 0]
 
 
 def test_only_what_is_missing_is_edited(tmp_path: Path) -> None:
@@ -130,10 +130,10 @@ def test_only_what_is_missing_is_edited(tmp_path: Path) -> None:
 
     editor = Counted(FineTuning(1, 1e-2))
     run = single(tmp_path, editors=[editor])
-    run.do(run.work()[0])
+    run.do(run.ledger.work()[0])
     again = single(tmp_path, editors=[NoEdit(), editor])
     records(again)
-    assert Counted.seen == len(again.cases)
+    assert Counted.seen == len(again.ledger.cases)
 
 
 def localities(found: dict[str, EvalRecord], case: str, method: str) -> list[tuple[object, object]]:
@@ -144,16 +144,16 @@ def localities(found: dict[str, EvalRecord], case: str, method: str) -> list[tup
 def test_the_reference_compares_fine_tuning_with_the_edit_before(tmp_path: Path) -> None:
     """The first case of a type has the unedited model as its base, the others the edit before."""
     run = single(tmp_path, REFERENCE)
-    found, cases = records(run), [case.case_id for case in run.cases]
+    found, cases = records(run), [case.case_id for case in run.ledger.cases]
     agree = [
         localities(found, case, "FT-LLM")[1][0] == localities(found, case, "none")[1][0] for case in cases
     ]
-    types = [case.edit_type for case in run.cases]
+    types = [case.edit_type for case in run.ledger.cases]
     firsts = [types.index(kind) == place for place, kind in enumerate(types)]
     assert agree == firsts
     # Case 2 under the edit of case 1, made by hand.
-    encoder = run._encoder(Dialect.TRAINER)
-    one, two = (encoder.case(case) for case in run.cases[:2])
+    encoder = run.encoder(Dialect.TRAINER)
+    one, two = (encoder.case(case) for case in run.ledger.cases[:2])
     (edit,) = TUNED.edit(model(), [EditRequest(one.case, one.request)], Edit())  # type: ignore[arg-type]
     assert isinstance(edit, Edit)
     prompts = [probe.prompt for probe in two.probes if probe.probe.kind is ProbeKind.I_LOC]
@@ -192,7 +192,7 @@ def test_a_case_that_never_fits_is_unscored_and_the_others_are_not(tmp_path: Pat
     run = single(tmp_path, editors=[Hungry(9, release().items[2].item.item_id)])
     reasons = [{r.unscored for r in record.readings} for record in records(run).values()]
     assert reasons.count({Unscored.OUT_OF_MEMORY}) == 1
-    assert reasons.count({None}) == len(run.cases) - 1
+    assert reasons.count({None}) == len(run.ledger.cases) - 1
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(tmp_path: Path) -> None
 
     run = single(tmp_path, editors=[Broken(FineTuning(1, 1e-2))])
     with pytest.raises(RuntimeError, match="shapes"):
-        run.do(run.work()[0])
+        run.do(run.ledger.work()[0])
 
 
 def test_a_diverged_edit_is_unscored_nan_and_leaves_the_model_as_it_was(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_an_editor_that_writes_to_the_weights_is_stopped(tmp_path: Path) -> None
     own = split(Family.LLAVA)
     run = SingleRun(release(), own, [Careless()], OPTIONS, tmp_path)
     with pytest.raises(IntegrityError, match="wrote to the weights"):
-        run.do(run.work()[0])
+        run.do(run.ledger.work()[0])
     assert not (tmp_path / "records").exists()
     with pytest.raises(IntegrityError):
         run.finish()
@@ -266,7 +266,7 @@ def test_alignment_leaves_text_as_it_is(tmp_path: Path) -> None:
         (text,) = [r for r in record.readings if r.kind is ProbeKind.T_LOC]
         assert text.base_top == text.edited_top
     by_case = {(r.case.case_id, r.run.method): r for r in found.values()}
-    for case in run.cases:
+    for case in run.ledger.cases:
         before, after = (by_case[case.case_id, method].readings for method in ("none", "FT-Alignment"))
         told = [(a, b) for a, b in zip(before, after, strict=True) if a.kind is ProbeKind.T_REL]
         assert all(a.predicted_ids == b.predicted_ids for a, b in told)
