@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 from curation.records import ProbeKind
@@ -77,23 +79,54 @@ def locality_and_reliability(summary: Summary) -> str:
 
 
 def lag_map(matrix: LagMatrix) -> str:
-    """Return a heat map: a row a position in the order, a column a number of later edits."""
-    import numpy as np
+    """Return a heat map: a row a position in the order, a column a number of later edits; empty: not probed.
 
+    Drawn as one pixel a cell and by hand: there is one for each method and metric, and a long run has many
+    cells.
+    """
     laters = sorted({cell.later for cell in matrix.cells})
-    grid = np.full((matrix.edits, len(laters)), np.nan)
-    for cell in matrix.cells:
-        grid[cell.position, laters.index(cell.later)] = 100 * cell.value
+    column = {later: number for number, later in enumerate(laters)}
+    pixels = {(column[cell.later], cell.position): _shade(cell.value) for cell in matrix.cells}
     title = f"{matrix.kind.value} of {label(matrix.method)} by position and later edits"
-    with _axes(4.2, 3.2, title) as (axes, drawn):
-        # One pixel a cell: a shape for each would make megabytes of a long run.
-        image = axes.imshow(grid, cmap="cividis", vmin=0, vmax=100, interpolation="none", aspect="auto")
-        shown = range(0, len(laters), max(1, len(laters) // 8))
-        axes.set_xticks(list(shown), [str(laters[place]) for place in shown])
-        axes.set_xlabel("later edits")
-        axes.set_ylabel("position in the order")
-        axes.figure.colorbar(image, ax=axes, label="x100")
-    return drawn.getvalue()
+    scale = _bitmap({(0, row): _shade(1 - row / 20) for row in range(21)}, 1, 21)
+    return (
+        '<svg viewBox="0 0 320 240" role="img" font-family="sans-serif" font-size="10" fill="currentColor">'
+        f"<title>{escape(title)}</title>"
+        + _placed(_bitmap(pixels, len(laters), matrix.edits), 34, 8, 230, 190)
+        + _placed(scale, 280, 8, 8, 190)
+        + f'<text x="292" y="16">100</text><text x="292" y="198">0</text>'
+        f'<text x="30" y="18" text-anchor="end">1</text>'
+        f'<text x="30" y="198" text-anchor="end">{matrix.edits}</text>'
+        f'<text x="34" y="211">{laters[0]}</text><text x="264" y="211" text-anchor="end">{laters[-1]}</text>'
+        '<text x="149" y="224" text-anchor="middle">later edits</text>'
+        '<text transform="translate(12 103) rotate(-90)" text-anchor="middle">position in the order</text>'
+        "</svg>"
+    )
+
+
+def _shade(share: float) -> tuple[int, int, int, int]:
+    """Return orange for 0, pale for a half, blue for 1: told apart by everyone, on light and dark ground."""
+    low, middle, high = (213, 94, 0), (240, 236, 225), (0, 114, 178)
+    start, end, way = (low, middle, 2 * share) if share < 0.5 else (middle, high, 2 * share - 1)
+    red, green, blue = (round(one + (other - one) * way) for one, other in zip(start, end, strict=True))
+    return red, green, blue, 255
+
+
+def _bitmap(pixels: Mapping[tuple[int, int], tuple[int, int, int, int]], width: int, height: int) -> str:
+    """Return a picture of pixels by (column, row) as a data URI, transparent where there is none."""
+    from PIL import Image
+
+    image = Image.new("RGBA", (width, height))
+    for place, colour in pixels.items():
+        image.putpixel(place, colour)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _placed(uri: str, x: int, y: int, width: int, height: int) -> str:
+    size = f'x="{x}" y="{y}" width="{width}" height="{height}"'
+    return f'<image {size} preserveAspectRatio="none" style="image-rendering:pixelated" href="{uri}"/>'
 
 
 def decay_curves(sequential: Sequential, order: str, kind: ProbeKind) -> str:
