@@ -61,12 +61,15 @@ def write_report(
     """Write out/report.html and return its path; the same inputs give the same bytes.
 
     out: the folder of the evaluation, with its records. sequential: what sequential runs came to, else what
-    lies in out. Raises IntegrityError when a record is missing or damaged, or when the sequential run is of
-    another protocol, precision, model or release than the summary: one page tells of one run.
+    lies in out; one page tells of one run, so a file there of another protocol, precision, model or release
+    is named on the page and not shown. Raises IntegrityError when a record is missing or damaged, or when the
+    given sequential is of another run.
     """
-    sequential = sequential or read_sequential(out)
-    if sequential is not None:
-        _check_same_run(summary, sequential)
+    found = sequential or read_sequential(out)
+    other = _what_differs(summary, found) if found is not None else ""
+    if other and sequential is not None:
+        raise IntegrityError(f"the sequential run has another {other}; one page tells of one run only")
+    sequential = None if other else found
     shown = chosen(release.items, summary.case_ids)
     rows, by_case = _read(out, summary, {entry.item.item_id for entry in shown})
     html = _template().render(
@@ -90,6 +93,7 @@ def write_report(
         ],
         **_tables(summary),
         **_published(summary),
+        left_out=other,
         streams=_streams(sequential) if sequential is not None else [],
         paper_gaps=PAPER_GAPS,
         vlkeb_gaps=VLKEB_GAPS,
@@ -99,10 +103,10 @@ def write_report(
     return path
 
 
-def _check_same_run(summary: Summary, sequential: Sequential) -> None:
-    for name in ("protocol", "precision", "model", "model_sha256", "release_sha256", "evaluator_version"):
-        if getattr(summary, name) != getattr(sequential, name):
-            raise IntegrityError(f"the sequential run has another {name}; one page tells of one run only")
+def _what_differs(summary: Summary, sequential: Sequential) -> str:
+    """Return in what two runs differ that may not differ on one page, '' for nothing."""
+    shared = ("protocol", "precision", "model", "model_sha256", "release_sha256", "evaluator_version")
+    return ", ".join(name for name in shared if getattr(summary, name) != getattr(sequential, name))
 
 
 def _read(

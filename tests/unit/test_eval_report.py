@@ -147,6 +147,10 @@ def test_one_page_tells_of_one_run(tmp_path: Path) -> None:
     other = stream().model_copy(update={"precision": "fast"})
     with pytest.raises(IntegrityError, match="another precision"):
         page(tmp_path, records_of(), other)
+    write_sequential(tmp_path, other)
+    shown = page(tmp_path, records_of())
+    assert "edits in a row" not in shown
+    assert "of another precision: it is not shown" in shown
 
 
 def test_a_missing_record_stops_the_report(tmp_path: Path) -> None:
