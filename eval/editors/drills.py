@@ -46,6 +46,13 @@ def edit_prompt(
     return _encoded(model, Question(case.request, case.target, _picture(pictures, case.image)), dialect)
 
 
+def fitting_cases(
+    model: MultimodalModel, cases: Sequence[EditCase], pictures: Pictures, dialect: Dialect
+) -> list[EditCase]:
+    """Return the cases whose edit fits the model: the others can neither teach nor validate."""
+    return [case for case in cases if edit_prompt(model, case, pictures, dialect) is not None]
+
+
 def drill(model: MultimodalModel, case: EditCase, pictures: Pictures, dialect: Dialect) -> Drill | None:
     """Return a case's prompts in a dialect, None when the edit itself does not fit the model.
 

@@ -103,7 +103,9 @@ def split(cases: Sequence[EditCase]) -> tuple[list[EditCase], list[EditCase]]:
     side would be empty does the nearest case change over. Raises PrerequisiteError for fewer than two cases.
     """
     if len({case.case_id for case in cases}) < 2:
-        raise PrerequisiteError("training an editor needs at least two cases in the release's train split")
+        raise PrerequisiteError(
+            "training an editor needs at least two cases in the release's train split that fit the model"
+        )
     ranked = sorted(cases, key=_rank)
     count = sum(_rank(case)[0] < 1 / SHARE for case in ranked)
     held_out = {case.case_id for case in ranked[: min(max(count, 1), len(ranked) - 1)]}
@@ -147,9 +149,8 @@ class Fit:
             self.progress(f"train {self.trainee.name}", self.step, self.schedule.steps)
         if self.best_score is None:
             name = self.trainee.name
-            raise PrerequisiteError(
-                f"training {name} diverged; lower the rates in eval/editors/{name.lower()}.toml"
-            )
+            told = f"training {name} diverged, or no case that validates fits the model; "
+            raise PrerequisiteError(f"{told}see the rates in eval/editors/{name.lower()}.toml")
         self.trainee.restore(self.best)
         return self.best, {"score": self.best_score, "step": self.best_step, "steps": self.step}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval.editors.conditions import condition_ids, read_ids
-from eval.editors.drills import Pictures, edit_prompt
+from eval.editors.drills import Pictures, edit_prompt, fitting_cases
 from eval.editors.fitting import Group, Progress, Schedule, fit
 from eval.editors.port import EditRequest
 from eval.editors.settings import settings_for
@@ -100,7 +101,7 @@ class Ke:
         pictures: the bytes of a picture by its sha256. dialect: which labels training scores, and how much of
         the condition is read. identity: sha256 of the release. progress: called with 'train KE', cases seen,
         cases in all. A killed training goes on from its checkpoint in cache. Raises PrerequisiteError for a
-        model without hyper-parameters, for fewer than two cases, and when training diverges.
+        model without hyper-parameters, for fewer than two cases that fit it, and when training diverges.
         """
         settings = settings_for(KeSettings, "ke", model.name)
         network = new_network(model, settings, read_ids(model, cases, dialect))
@@ -108,8 +109,9 @@ class Ke:
         def train(checkpoint: Path) -> tuple[State, Notes]:
             apprentice = _Apprentice(settings, network, model, pictures, dialect)
             try:
-                apprentice.prepare(cases)
-                return fit(apprentice, cases, settings.schedule, checkpoint, progress)
+                usable = fitting_cases(model, cases, pictures, dialect)
+                apprentice.prepare(usable)
+                return fit(apprentice, usable, settings.schedule, checkpoint, progress)
             finally:
                 model.forget()
 
@@ -246,7 +248,7 @@ class _Apprentice:
                     labels = torch.tensor(prompt.label_ids, device=logits.device)
                     right += int((logits.argmax(-1) == labels).sum())
                     total += len(labels)
-        accuracy = right / max(total, 1)
+        accuracy = right / total if total else math.nan
         if accuracy > settings.margin_accuracy:
             self._margin.mul_(settings.margin_factor).clamp_(min=settings.margin_floor)
         return accuracy

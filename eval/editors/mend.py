@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.editors.drills import Drill, Pictures, base_logits, drill, locality_loss
+from eval.editors.drills import Drill, Pictures, base_logits, drill, fitting_cases, locality_loss
 from eval.editors.fitting import Group, Progress, Schedule, fit
 from eval.editors.port import EditRequest
 from eval.editors.settings import settings_for
@@ -94,7 +95,7 @@ class Mend:
         pictures: the bytes of a picture by its sha256. dialect: which labels and positions training scores.
         identity: sha256 of the release. progress: called with 'train MEND', cases seen, cases in all. A
         killed training goes on from its checkpoint in cache. Raises PrerequisiteError for a model without
-        hyper-parameters, for fewer than two cases, and when training diverges.
+        hyper-parameters, for fewer than two cases that fit it, and when training diverges.
         """
         settings = settings_for(MendSettings, "mend", model.name)
         network = new_network(model, settings)
@@ -102,8 +103,9 @@ class Mend:
         def train(checkpoint: Path) -> tuple[State, Notes]:
             apprentice = _Apprentice(settings, network, model, pictures, dialect)
             try:
-                apprentice.prepare(cases)
-                return fit(apprentice, cases, settings.schedule, checkpoint, progress)
+                usable = fitting_cases(model, cases, pictures, dialect)
+                apprentice.prepare(usable)
+                return fit(apprentice, usable, settings.schedule, checkpoint, progress)
             finally:
                 model.forget()
 
@@ -185,7 +187,7 @@ class _Apprentice:
         with torch.no_grad():
             losses = [self._loss(case, learn=False) for case in cases[: self._settings.validation_cases]]
         values = [float(loss) for loss in losses if loss is not None]
-        return -sum(values) / len(values) if values else 0.0
+        return -sum(values) / len(values) if values else math.nan
 
     def stepped(self) -> None:
         """Do nothing: nothing has bounds."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from curation.errors import PrerequisiteError
 from curation.records import ProbeKind
 from eval.editors import mend as module
-from eval.editors.drills import drill, locality_loss
+from eval.editors.drills import drill, fitting_cases, locality_loss
 from eval.editors.gradient_transform import LowRank, MendNetwork, Running, Transform
 from eval.editors.mend import Mend, MendSettings, new_network
 from eval.editors.settings import settings_for
@@ -172,6 +172,19 @@ def test_training_lowers_the_loss_it_is_about(tmp_path: Path, small: MendSetting
         return total
 
     assert loss(trained(model, tmp_path)) < loss(untrained(model))
+
+
+def test_cases_that_do_not_fit_teach_nothing(tmp_path: Path, small: MendSettings) -> None:
+    model = split(Family.LLAVA)
+    long = [case.model_copy(update={"target": "word " * 700}) for case in train_cases()]
+    with pytest.raises(PrerequisiteError, match="fit the model"):
+        Mend.trained(
+            [*long[:-1], train_cases()[-1]], release().image, model, Dialect.CLEAN, tmp_path, SHA, quiet
+        )
+    assert [
+        one.case_id
+        for one in fitting_cases(model, [long[0], train_cases()[1]], release().image, Dialect.CLEAN)
+    ] == [train_cases()[1].case_id]
 
 
 def test_a_failing_training_leaves_the_model_alone(tmp_path: Path, small: MendSettings) -> None:
