@@ -257,8 +257,10 @@ def _checkpoint(file: Path) -> dict[str, Tensor]:
         raise PrerequisiteError(f"there is no file {file}")
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise IntegrityError(f"{file} is no checkpoint of tensors alone, or is damaged: {error}") from error
+    except pickle.UnpicklingError as error:
+        raise IntegrityError(f"{file} is a pickle of more than tensors, or none; it is not read") from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise IntegrityError(f"{file} is damaged: {error}") from error
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]
     if not isinstance(state, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,8 @@ def _module(folder: Path, architecture: Architecture, files: list[Path], precisi
             dtype=trunk_type(precision),
             output_loading_info=True,
         )
+    except pickle.UnpicklingError as error:
+        raise IntegrityError(f"{folder} holds a pickle of more than tensors, which is not read") from error
     except (OSError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         raise IntegrityError(f"{folder} cannot be loaded: {error}") from error
     lacking = sorted(report["missing_keys"])

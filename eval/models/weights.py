@@ -24,7 +24,7 @@ def folder_of(source: str) -> Path:
     A hub model is downloaded where the network allows it. Raises PrerequisiteError when there is neither.
     """
     folder = Path(source).expanduser()
-    if folder.is_dir():
+    if source and folder.is_dir():
         return folder.resolve()
     if folder.is_file() or not _HUB_NAME.fullmatch(source):
         raise PrerequisiteError(
