@@ -1,7 +1,6 @@
 """The six metrics as pure functions of token ids, in each dialect, and the scores of free answers.
 
-Dialects differ in which positions are read (the encoding's matter) and in how ids become a number (here);
-docs/metrics.md explains both.
+Dialects differ in the positions read (encoding) and in how ids become numbers (here); see docs/metrics.md.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import eq
 from typing import NamedTuple, Protocol
 
 from curation.ids import nfc
@@ -87,7 +87,7 @@ class Scores:
     i_loc is i_loc_rank_wise in the reference's dialects and i_loc_overlap in ours; both are always given.
     t_loc_overlap: the order-insensitive top-k overlap of the T-Loc probes, None where only first choices are
     kept. counts: of each kind the comparisons made, summed over its probes: label tokens, positions of T-Loc,
-    positions x k of I-Loc (rank-wise). The KE dialect's mean over cases is sum of correct / sum of total.
+    positions x k of I-Loc (rank-wise). KE's mean over cases is sum of correct / sum of total.
     """
 
     t_rel: float | None
@@ -162,8 +162,7 @@ def score(probes: Sequence[ReadIds], dialect: Dialect) -> Scores:
 def token_accuracy(predicted: Sequence[int], labels: Sequence[int]) -> float:
     """Return the share of label positions whose first choice is the label (MMKE-Bench, section 4).
 
-    Teacher forced: each position sees the true answer up to it. No end-of-text label.
-    Raises ValueError when the lengths differ or there is no label.
+    Teacher forced, no end-of-text label. Raises ValueError for different lengths or no label.
     """
     return _equal(labels, predicted).share
 
@@ -171,7 +170,7 @@ def token_accuracy(predicted: Sequence[int], labels: Sequence[int]) -> float:
 def top1_agreement(base: Sequence[Sequence[int]], edited: Sequence[Sequence[int]]) -> float:
     """Return the share of positions where both models have the same first choice: T-Loc.
 
-    base, edited: [positions][at least 1 id]. Raises ValueError for no position or different shapes.
+    base, edited: [positions][k]. Raises ValueError for no position or different shapes.
     """
     return _first_choices(base, edited).share
 
@@ -198,9 +197,8 @@ def label_indices(offsets: Sequence[tuple[int, int]], start: int, stop: int) -> 
 
     offsets: (first, past the last) character of each token of the JOINT tokenisation of question and
     answer. A token counts when it covers at least one character of the answer, so the blank that a
-    byte-level tokeniser glues to a word does not hide the word. (MMKE-Bench's reference code
-    tokenises the answer alone, easyeditor/dataset/coco_caption.py, which for such tokenisers gives ids that
-    never occur in the sequence.)
+    byte-level tokeniser glues to a word does not hide the word. (MMKE-Bench tokenises the answer alone,
+    easyeditor/dataset/coco_caption.py, which for such tokenisers gives ids that are not in the sequence.)
     """
     return [index for index, (first, last) in enumerate(offsets) if last > start and first < stop]
 
@@ -264,19 +262,21 @@ def _first_choices(base: Sequence[Sequence[int]], edited: Sequence[Sequence[int]
 
 def _ranks(base: Sequence[Sequence[int]], edited: Sequence[Sequence[int]]) -> Count:
     width = _check_shape(base, edited)
-    same = sum(
-        a == b for one, other in zip(base, edited, strict=True) for a, b in zip(one, other, strict=True)
-    )
+    same = sum(sum(map(eq, one, other)) for one, other in zip(base, edited, strict=True))
     return Count(same, len(base) * width)
 
 
 def _shared(base: Sequence[Sequence[int]], edited: Sequence[Sequence[int]]) -> Count:
     width = _check_shape(base, edited)
-    same = 0
-    for one, other in zip(base, edited, strict=True):
-        # Bags, not sets: should an id be there twice, equal lists still share all of it.
-        same += width if one == other else sum((Counter(one) & Counter(other)).values())
-    return Count(same, len(base) * width)
+    return Count(sum(map(_in_both, base, edited)), len(base) * width)
+
+
+def _in_both(one: Sequence[int], other: Sequence[int]) -> int:
+    first = set(one)
+    if len(first) == len(one) == len(set(other)):
+        return len(first.intersection(other))
+    # As bags: should an id be there twice, equal lists still share all of it.
+    return sum((Counter(one) & Counter(other)).values())
 
 
 def _check_shape(base: Sequence[Sequence[int]], edited: Sequence[Sequence[int]]) -> int:
