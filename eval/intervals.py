@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Column: TypeAlias = NDArray[np.float64]
 
 RESAMPLES = 2000
+# Drawings of cases held as full numbers at a time: 32 MB, whatever the size of a release.
+_AT_ONCE = 4_000_000
 # Sums of floats differ in their last bits between machines; a file of numbers must not.
 _DECIMALS = 9
 
@@ -53,11 +55,15 @@ class Bootstrap:
     """
 
     def __init__(self, cases: int, seed: int, resamples: int = RESAMPLES) -> None:
-        drawn = np.random.default_rng(seed).integers(0, cases, (resamples, cases))
-        flat = drawn + np.arange(resamples)[:, None] * cases
-        times = np.bincount(flat.ravel(), minlength=resamples * cases).reshape(resamples, cases)
-        # How often each case was drawn: a resampled sum is then one product of matrices.
-        self._times = times.astype(np.float64)
+        generator = np.random.default_rng(seed)
+        # How often each case was drawn, [resamples, cases] in parts of bounded size: a resampled sum is then
+        # a product of matrices. No case is drawn 256 times in cases draws, unless by a chance below 1e-500.
+        self._times: list[NDArray[np.uint8]] = []
+        for start in range(0, resamples, max(1, _AT_ONCE // cases)):
+            rows = min(resamples, start + max(1, _AT_ONCE // cases)) - start
+            drawn = generator.integers(0, cases, (rows, cases)) + np.arange(rows)[:, None] * cases
+            times = np.bincount(drawn.ravel(), minlength=rows * cases).reshape(rows, cases)
+            self._times.append(times.astype(np.uint8))
 
     def ratios(self, asked: list[Ratio]) -> list[Estimate]:
         """Return the estimate of each ratio."""
@@ -77,12 +83,12 @@ class Bootstrap:
     def _resampled(self, asked: list[Ratio]) -> tuple[Column, Column]:
         """Return the ratios over all cases [asked] and over each drawing [resamples, asked]; 0 / 0 is NaN."""
         if not asked:
-            return np.empty(0), np.empty((len(self._times), 0))
+            return np.empty(0), np.empty((0, 0))
         top = np.stack([ratio.top for ratio in asked], axis=1)
         bottom = np.stack([ratio.bottom for ratio in asked], axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            whole = top.sum(axis=0) / bottom.sum(axis=0)
-            return whole, (self._times @ top) / (self._times @ bottom)
+            drawn = [(part @ top) / (part @ bottom) for part in map(np.float64, self._times)]
+            return top.sum(axis=0) / bottom.sum(axis=0), np.concatenate(drawn)
 
 
 def mean_ratio(values: list[float | None]) -> Ratio:

@@ -41,8 +41,10 @@ def test_every_row_is_there_but_the_one_that_was_not_printed() -> None:
 def test_averages_are_the_mean_of_the_types_or_marked(version: str, model: str, method: str) -> None:
     average = published_row(version, None, model, method)
     types = [published_row(version, kind, model, method) for kind in EditType]
-    if average is None or None in types:
-        pytest.skip("a row was not printed")
+    assert average is not None
+    if None in types:
+        assert (version, model, method) == ("submission", "llava-1.5-7b", "FT-LLM")
+        return
     note = note_of(version, None, model, method)
     odd = {k.value for k in columns() if abs(sum(row[k] for row in types if row) / 3 - average[k]) > 0.011}
     assert odd == set(note.metrics if note else ())

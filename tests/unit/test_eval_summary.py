@@ -210,6 +210,13 @@ def test_intervals_are_those_of_scipy() -> None:
     assert (ours.low, ours.high) == pytest.approx(tuple(theirs.confidence_interval), abs=0.006)
 
 
+def test_many_cases_are_drawn_in_parts_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratio = mean_ratio([n / 50 for n in range(50)])
+    whole = Bootstrap(50, 3).ratios([ratio])
+    monkeypatch.setattr("eval.intervals._AT_ONCE", 333)
+    assert Bootstrap(50, 3).ratios([ratio]) == whole
+
+
 def test_drawings_without_a_scored_case_are_left_out() -> None:
     few = Ratio(np.array([1.0, 0.5, 0.0, 0.0]), np.array([1.0, 1.0, 0.0, 0.0]))
     one, two = Bootstrap(4, 1).ratios([few]), Bootstrap(4, 1).contrasts([Contrast(few, few)])
