@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 # What a text is compared by: its token ids, marks included.
 Key = tuple[int, ...]
-# Sizes of the tiny models' classifier.
-_WIDTH, _LAYERS, _HEADS = 64, 2, 4
-_POSITIONS = 512
+# Of the tiny models' classifier, which is as wide as they are.
+_LAYERS, _HEADS, _POSITIONS = 1, 4, 512
 
 
 @dataclass(frozen=True)
@@ -109,20 +108,31 @@ def similarity(states: Tensor, state: Tensor) -> Tensor:
 
 
 def tiny_scope(model: Network, dialect: Dialect, seed: int) -> Scope:
-    """Return an untrained classifier over a tiny model's own tokeniser, weights drawn from seed."""
+    """Return an untrained classifier over a tiny model's own tokeniser, weights drawn from seed.
+
+    It begins as a bag of words: [CLS] sees the mean of the tokens' embeddings, which are the model's own.
+    From nothing, a few dozen cases teach it their names, not to look for a question's words in an edit.
+    """
     import torch
     from transformers import DistilBertConfig, DistilBertModel
 
     from eval.models.tokens import END, PAD, START
 
+    width, known = model.decoder.width, model.decoder.body.embed_tokens.weight.float()
     config = DistilBertConfig(
-        vocab_size=model.decoder.head.weight.shape[0], dim=_WIDTH, hidden_dim=4 * _WIDTH, n_layers=_LAYERS,
+        vocab_size=len(known), dim=width, hidden_dim=2 * width, n_layers=_LAYERS,
         n_heads=_HEADS, max_position_embeddings=_POSITIONS, dropout=0.0, attention_dropout=0.0,
         pad_token_id=PAD,
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = DistilBertModel(config).eval()
+    attention = module.transformer.layer[0].attention
+    with torch.no_grad():
+        module.embeddings.word_embeddings.weight.copy_(known / known.std())
+        module.embeddings.position_embeddings.weight.zero_()
+        attention.v_lin.weight.copy_(torch.eye(width))
+        attention.out_lin.weight.copy_(3 * torch.eye(width))
     words = Words(lambda text: model.codec.encode(text)[0], START, END, _POSITIONS)
     return Scope(module.to(model.device), words, dialect)
 

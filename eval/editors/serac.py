@@ -32,7 +32,8 @@ class Serac:
 
     def __init__(self, memory: SeracMemory, settings: SeracSettings, digest: str, dialect: Dialect) -> None:
         """memory: an empty one, over trained models. digest: the sha256 of their tensors."""
-        self._empty, self._settings, self._digest, self._dialect = memory, settings, digest, dialect
+        self.memory = memory
+        self._settings, self._digest, self._dialect = settings, digest, dialect
 
     @classmethod
     def trained(
@@ -86,7 +87,7 @@ class Serac:
 
         Unscored.TOO_LONG where one of the case's questions does not fit behind that text.
         """
-        held = onto.memory if isinstance(onto.memory, SeracMemory) else self._empty
+        held = onto.memory if isinstance(onto.memory, SeracMemory) else self.memory
         return [
             replace(onto, memory=held.grown(fact_of(request.case)))
             if self._fits(model, request)
@@ -108,7 +109,9 @@ class Serac:
         return True
 
 
-def untrained_models(model: Network, settings: SeracSettings, dialect: Dialect) -> tuple[Scope, Counterfactual]:
+def untrained_models(
+    model: Network, settings: SeracSettings, dialect: Dialect
+) -> tuple[Scope, Counterfactual]:
     """Return both models before their training."""
     if settings.classifier == TINY:
         scope = tiny_scope(model, dialect, settings.seed)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _IN_SCOPE = {ProbeKind.T_REL, ProbeKind.I_REL, ProbeKind.I_GEN}
 _OUT_OF_SCOPE = {ProbeKind.T_LOC, ProbeKind.I_LOC}
-# Questions of other cases that one step calls out of scope.
-_OTHERS = 8
+# Other cases with which one step compares its own, and the squared distance at which it lets them be.
+_OTHERS, _FAR = 11, 20.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,7 @@ class Pair:
 class Lesson:
     """What one case teaches; None: it has no such prompt, or it does not fit.
 
-    answers: the questions in scope, as the counterfactual model reads them. inside, outside: their keys, and
-    those of questions out of scope.
+    answers: the questions in scope, as the counterfactual model reads them.
     """
 
     edit: Key
@@ -68,13 +67,20 @@ class Lesson:
     elsewhere: Pair | None
     locality: Pair | None
     answers: tuple[Prompt, ...]
-    inside: tuple[Key, ...]
-    outside: tuple[Key, ...]
 
     @property
     def pairs(self) -> list[Pair]:
         """Return the pairs that there are."""
         return [pair for pair in (self.rephrased, self.elsewhere, self.locality) if pair is not None]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Keys of one case: its edit, the questions in its scope, and those that are not."""
+
+    edit: Key
+    inside: tuple[Key, ...]
+    outside: tuple[Key, ...]
 
 
 class SeracTrainee:
@@ -97,12 +103,12 @@ class SeracTrainee:
         pictures: Pictures,
         dialect: Dialect,
     ) -> None:
-        """learned_from: whose questions may serve as out of scope of other cases."""
+        """learned_from: whose questions serve as out of scope of other cases."""
         import torch
 
         self._model, self._scope, self._counterfactual = model, scope, counterfactual
         self._settings, self._pictures, self._dialect = settings, pictures, dialect
-        self._others = [(case.case_id, key) for case in learned_from for key in self._keys(case, _IN_SCOPE)]
+        self._bounds = {case.case_id: self._bounds_of(case) for case in learned_from}
         self._lessons: dict[str, Lesson | None] = {}
         self._count = torch.zeros(1, dtype=torch.long)
         self._learned = [counterfactual.tensors[name] for name in counterfactual.learned]
@@ -146,6 +152,8 @@ class SeracTrainee:
         self._count.copy_(state["count"])
 
     def _loss(self, case: EditCase, draw: Random) -> Tensor | None:
+        import torch
+
         lesson = self._lesson(case)
         if lesson is None:
             return None
@@ -155,9 +163,8 @@ class SeracTrainee:
         extra = lesson.answers if settings.probes else ()
         other = self._counterfactual.logits(self._model, [*asked, *extra])
         keys = [self._scope.of_question(pair.prompt.question, scored=True) for pair in pairs]
-        drawn = self._drawn(case, draw) if settings.probes else ()
-        told = (*lesson.inside, *lesson.outside, *drawn) if settings.probes else ()
-        shares = self._shares(lesson.edit, [*keys, *told])
+        states = self._scope.together([lesson.edit, *keys])
+        shares = similarity(states[1:], states[0])
         total = shares.new_zeros(())
         for number, pair in enumerate(pairs):
             mixed = mixture(base[number], other[number], shares[number])
@@ -167,7 +174,8 @@ class SeracTrainee:
         answered = [
             label_loss(prompt, logits) for prompt, logits in zip(extra, other[len(pairs) :], strict=True)
         ]
-        return total + settings.probes * (_mean(answered, total) + self._told(shares[len(pairs) :], lesson))
+        answers = torch.stack(answered).mean() if answered else total.new_zeros(())
+        return total + settings.probes * (answers + self._contrast(case, draw))
 
     def _weighed(self, lesson: Lesson, pair: Pair, base: Tensor, mixed: Tensor) -> Tensor:
         settings = self._settings
@@ -176,24 +184,30 @@ class SeracTrainee:
         weight = settings.rephrase if pair is lesson.rephrased else settings.image_rephrase
         return weight * label_loss(pair.prompt, mixed)
 
-    def _told(self, shares: Tensor, lesson: Lesson) -> Tensor:
-        """Return the cross-entropy of the scores of told questions: first those in scope, then the others."""
-        count = len(lesson.inside)
-        inside, outside = shares[:count], shares[count:]
-        near = -(inside + 1e-12).log()
-        far = -(1 - outside + 1e-6).log()
-        return _mean(list(near), shares) + _mean(list(far), shares)
+    def _contrast(self, case: EditCase, draw: Random) -> Tensor:
+        """Return how far the questions in a case's scope are, and how near those that are not.
 
-    def _shares(self, edit: Key, keys: Sequence[Key]) -> Tensor:
-        """Return the scores [keys] of questions under an edit."""
-        states = self._scope.together([edit, *keys])
-        return similarity(states[1:], states[0])
+        Squared distances of edits and questions, of the case and of some others that it learns from: a
+        question is out of scope of every edit but its own.
+        """
+        import torch
 
-    def _drawn(self, case: EditCase, draw: Random) -> list[Key]:
-        """Return questions about other cases, none of which is also asked of this one."""
-        own = set(self._keys(case, _IN_SCOPE))
-        others = [key for owner, key in self._others if owner != case.case_id and key not in own]
-        return draw.sample(others, min(_OTHERS, len(others)))
+        others = sorted(self._bounds.keys() - {case.case_id})
+        drawn = draw.sample(others, min(_OTHERS, len(others)))
+        every = [self._bounds_of(case), *(self._bounds[name] for name in drawn)]
+        questions = list(dict.fromkeys(key for one in every for key in (*one.inside, *one.outside)))
+        if not questions:
+            return torch.zeros(())
+        states = self._scope.together([*(one.edit for one in every), *questions])
+        edits, asked = states[: len(every)], states[len(every) :]
+        squared = (edits[:, None] - asked[None]).square().sum(-1)
+        own = torch.tensor([[key in one.inside for key in questions] for one in every], device=squared.device)
+        far = squared[~own]
+        return _mean(squared[own]) + _mean(-(1 - (-far).exp() + 1e-6).log() + (_FAR - far).relu() / _FAR)
+
+    def _bounds_of(self, case: EditCase) -> Bounds:
+        inside, outside = self._keys(case, _IN_SCOPE), self._keys(case, _OUT_OF_SCOPE)
+        return Bounds(self._scope.of_edit(fact_of(case)), inside, outside)
 
     def _keys(self, case: EditCase, kinds: set[ProbeKind]) -> tuple[Key, ...]:
         asked = [Question(probe.question, probe.answer) for probe in case.probes if probe.kind in kinds]
@@ -219,8 +233,6 @@ class SeracTrainee:
             self._pair(drilled.elsewhere, text),
             self._pair(drilled.text_locality, text),
             tuple(answer for answer in answers if answer is not None),
-            self._keys(case, _IN_SCOPE),
-            self._keys(case, _OUT_OF_SCOPE),
         )
 
     def _pair(self, prompt: Prompt | None, text: str) -> Pair | None:
@@ -259,7 +271,6 @@ def set_models(scope: Scope, counterfactual: Counterfactual, state: Mapping[str,
     scope.changed()
 
 
-def _mean(losses: Sequence[Tensor], like: Tensor) -> Tensor:
-    import torch
-
-    return torch.stack(list(losses)).mean() if losses else like.new_zeros(())
+def _mean(values: Tensor) -> Tensor:
+    """Return the mean, 0 of no values."""
+    return values.mean() if values.numel() else values.sum()
