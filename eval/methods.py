@@ -55,10 +55,14 @@ def _trained(method: str, bench: Bench) -> Editor:
 
     # Of the train split alone; each divides it again into what it learns from and what validates it.
     train = list(edit_cases(bench.release, Split.TRAIN))
-    made: Callable[..., Editor] = {"MEND": Mend.trained, "KE": Ke.trained, "SERAC": Serac.trained}[method]
+    makers: dict[str, Callable[..., Editor]] = {
+        "MEND": Mend.trained, "KE": Ke.trained, "SERAC": Serac.trained
+    }  # fmt: skip
     dialect = dialect_of(bench.protocol, method)
     identity = bench.release.content_sha256
-    return made(train, bench.release.image, bench.model, dialect, bench.cache, identity, bench.progress)
+    return makers[method](
+        train, bench.release.image, bench.model, dialect, bench.cache, identity, bench.progress
+    )
 
 
 # In the order of the paper's tables.
@@ -80,8 +84,8 @@ def accumulating() -> list[str]:
     from eval.editors.mend import Mend
     from eval.editors.serac import Serac
 
-    kinds: tuple[type[Editor], ...] = (NoEdit, FtLlm, FtAlignment, Ike, Serac, Mend, Ke)
-    return [kind.name for kind in kinds if kind.accumulates]  # type: ignore[comparison-overlap]
+    kinds = (NoEdit, FtLlm, FtAlignment, Ike, Serac, Mend, Ke)
+    return [kind.name for kind in kinds if kind.accumulates]
 
 
 def check_methods(methods: Sequence[str]) -> None:
@@ -133,6 +137,23 @@ def loaded_model(
         module = module.to(trunk_type(options.precision))
         loaded = replace(loaded, digest=sha256_json([loaded.digest, options.precision.value]))
     return replace(loaded, module=module.to(options.device)), quality
+
+
+def sketched_model(name: str, release: Release, training: TinyTraining | None = None) -> Loaded:
+    """Return a model of the right shape and tokeniser to plan with: untrained, or without weights.
+
+    name: as loaded_model takes it.
+    """
+    prepare_runtime()
+    if name not in set(Family):
+        from eval.models.real import sketch_model
+
+        return sketch_model(name)
+    from eval.models.lessons import original_knowledge
+    from eval.models.training import Course
+
+    lessons = original_knowledge(release.items)
+    return Course(release, lessons, training or TinyTraining(), Family(name)).loaded("")
 
 
 def fast_model(loaded: Loaded, options: Options) -> SplitModel:

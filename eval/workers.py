@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
@@ -162,10 +163,6 @@ class Actor:
     def __init__(self, opener: Opener) -> None:
         self._run = opener()
 
-    def process(self) -> int:
-        """Return the process's number, once the run is open."""
-        return os.getpid()
-
     def do(self, work: Work) -> None:
         """Write the records of a block."""
         self._run.do(work)
@@ -181,26 +178,32 @@ def run_ray(
     """Let Ray's actors work until every block is done; their results are the record files.
 
     address: of a cluster whose machines share the folders, or local, for one on this machine while it is
-    needed. gpu: give each actor one. A block whose actor died goes back into the queue, the actor is started
-    again. Raises PrerequisiteError without Ray, TransientError when a block has lost its actor too often.
+    needed. gpu: give each actor one. A block whose actor died goes back into the queue, and a new actor is
+    started. Raises PrerequisiteError without Ray, TransientError when a block has lost its actor too often.
     """
     works = [work for work in ledger.work() if work.edits]
     if not works:
         return
     with _ray(address, workers) as ray:
-        kind = ray.remote(max_restarts=-1, num_cpus=1, num_gpus=int(gpu))(Actor)
-        actors = [kind.remote(opener) for _ in range(workers)]
-        _dispatch(ray, actors, works, progress)
-        with _plain_errors(ray):
+        kind = ray.remote(max_restarts=0, num_cpus=1, num_gpus=int(gpu))(Actor)
+        start = partial(kind.remote, opener)
+        actors = _dispatch(ray, start, min(workers, len(works)), works, progress)
+        with _plain_errors(ray), contextlib.suppress(ray.exceptions.RayActorError):
             ray.get([actor.finish.remote() for actor in actors])
         left = [work for work in works if not ledger.is_done(work)]
     if left:
         raise _failure(left, [])
 
 
-def _dispatch(ray: Any, actors: Sequence[Any], works: Sequence[Work], progress: Progress) -> None:  # noqa: ANN401
-    """Give every idle actor the next block until none is left."""
-    queue, idle = deque(works), list(actors)
+def _dispatch(
+    ray: Any,  # noqa: ANN401
+    start: Callable[[], Any],
+    workers: int,
+    works: Sequence[Work],
+    progress: Progress,
+) -> list[Any]:
+    """Give every idle actor the next block until none is left, a new actor for each lost; return them."""
+    queue, idle = deque(works), [start() for _ in range(workers)]
     running: dict[Any, tuple[Any, Work]] = {}
     lost: Counter[str] = Counter()
     total, done = sum(work.edits for work in works), 0
@@ -210,19 +213,21 @@ def _dispatch(ray: Any, actors: Sequence[Any], works: Sequence[Work], progress: 
             running[actor.do.remote(work)] = (actor, work)
         for answer in ray.wait(list(running), num_returns=1)[0]:
             actor, work = running.pop(answer)
-            idle.append(actor)
             try:
                 with _plain_errors(ray):
                     ray.get(answer)
-                done += work.edits
-                progress("evaluate", done, total)
             except ray.exceptions.RayActorError as error:
                 lost[work.name] += 1
                 if lost[work.name] >= _TRIES:
-                    message = f"a block lost its worker {_TRIES} times; look at Ray's logs, then run it again"
+                    message = f"a block lost its worker {_TRIES} times, the last time: {error}; run it again"
                     raise TransientError(message) from error
                 queue.append(work)
-                time.sleep(_POLL_SECONDS)
+                idle.append(start())
+            else:
+                idle.append(actor)
+                done += work.edits
+                progress("evaluate", done, total)
+    return idle
 
 
 @contextmanager
@@ -240,6 +245,10 @@ def _plain_errors(ray: Any) -> Iterator[None]:  # noqa: ANN401
 def _ray(address: str, workers: int) -> Iterator[Any]:
     """Yield the library, connected; shut down whatever was started. Raises PrerequisiteError without it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address == "local":
+        # Read when Ray is imported: keeps all its servers on 127.0.0.1, on any system.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         import ray
     except ModuleNotFoundError as error:
@@ -251,7 +260,7 @@ def _ray(address: str, workers: int) -> Iterator[Any]:
         if address == "local":
             ray.init(
                 num_cpus=workers, include_dashboard=False, object_store_memory=_STORE_BYTES,
-                _node_ip_address="127.0.0.1", **quiet,
+                **quiet,
             )  # fmt: skip
         else:
             ray.init(address=address, **quiet)

@@ -9,12 +9,23 @@ from pathlib import Path
 
 from prefect import flow
 
-from curation.errors import PrerequisiteError
+from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import slug
-from curation.records import StageCount
+from curation.records import ProbeKind, StageCount
+from eval.estimate import measured, refuse
 from eval.lags import Sequential, summarise_lags, write_sequential
 from eval.ledger import Ledger
-from eval.methods import METHODS, Bench, accumulating, editors_for, fast_model, loaded_model
+from eval.methods import (
+    METHODS,
+    Bench,
+    accumulating,
+    check_device,
+    check_methods,
+    editors_for,
+    fast_model,
+    loaded_model,
+    sketched_model,
+)
 from eval.models.precision import Precision
 from eval.models.tiny import Family
 from eval.orders import Lookback, Order, lookback
@@ -24,6 +35,7 @@ from eval.runner import Job, open_run, opened, run_all
 from eval.sequential import SequentialRun
 from eval.storage import read_records
 from eval.summary import Summary, percent, rescore, table
+from eval.verify import replay
 from flows.settings import Settings
 from flows.terminal import progress, say_result, show_table
 from warehouse.release import open_release
@@ -125,6 +137,73 @@ def _scale_out(
         return
     devices = devices_for(job.options.device, workers)
     run_processes([partial(opened, job.on(device)) for device in devices], ledger, show)
+
+
+def plan_evaluation(
+    settings: Settings, version: str, model: str, methods: Sequence[str], options: Options
+) -> None:
+    """Show what a run would take, from shapes alone. Raises PrerequisiteError when it cannot fit."""
+    names = tuple(methods or settings.methods)
+    check_methods(names)
+    check_device(options.device)
+    release = open_release(settings.releases / version)
+    device = measured(options.device, options.precision)
+    told = refuse(release, sketched_model(model, release), names, options, device)
+    rows = [
+        [
+            cost.method,
+            str(cost.prompts),
+            str(cost.tokens),
+            f"{(cost.trunk_flops + cost.tail_flops) / 1e12:.3g}",
+            f"{cost.seconds(device):.0f}",
+            f"{cost.memory / 1e9:.2f}",
+        ]
+        for cost in (told.shared, *told.methods)
+    ]
+    title = f"Plan {options.digest[:16]}: {told.cases} cases in {told.blocks} blocks, estimated"
+    show_table(title, ["", "prompts", "tokens", "TFLOP", "seconds", "GB"], rows)
+    say_result(
+        f"in all about {told.seconds(device):.0f} s and {told.memory / 1e9:.2f} GB; "
+        f"{options.device} has {device.memory / 1e9:.1f} GB"
+    )
+
+
+def verify_evaluation(
+    settings: Settings, version: str, model: str, methods: Sequence[str], options: Options, cases: int
+) -> None:
+    """Replay cases one by one through the plain full model, and show the ids that come out otherwise.
+
+    Raises IntegrityError when, in float32, a first choice does.
+    """
+    names = tuple(methods or settings.methods)
+    check_methods(names)
+    release = open_release(settings.releases / version)
+    found = []
+    with progress() as show:
+        loaded, _ = loaded_model(model, release, settings.model_cache, options, show)
+        fast = fast_model(loaded, options)
+        bench = Bench(release, fast, options.protocol, settings.model_cache, show)
+        for editor in editors_for(names, bench):
+            found.append(replay(release, loaded, fast, editor, options, cases, show))
+    kinds = [kind for kind in ProbeKind if any(kind in one.top1 for one in found)]
+    rows = [
+        [
+            one.method,
+            *(str(one.top1[kind]) if kind in one.top1 else "-" for kind in kinds),
+            str(one.top10),
+            f"{one.largest:.1e}",
+        ]
+        for one in found
+    ]
+    show_table(
+        f"Changed ids / ids, {cases} cases, {model}, {options.precision}; weights: greatest difference",
+        ["method", *(kind.value for kind in kinds), "I-Loc top 10", "weights"],
+        rows,
+    )
+    flipped = {one.method: one.flipped for one in found if one.flipped}
+    if flipped and options.precision is Precision.EXACT:
+        told = ", ".join(f"{number} of {method}" for method, number in flipped.items())
+        raise IntegrityError(f"first choices differ from the plain model's: {told}; do not use these numbers")
 
 
 def rescore_evaluation(settings: Settings, version: str, model: str, options: Options) -> None:

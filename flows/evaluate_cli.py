@@ -90,6 +90,54 @@ def run(
 
 
 @evaluate_app.command()
+def plan(
+    version: Version,
+    model: Model = MODEL,
+    method: Methods = None,
+    protocol: Protocol = "clean",
+    precision: Precision = None,
+    device: Device = None,
+    shard: Shard = "1/1",
+    limit: Limit = None,
+    tokens: Tokens = 24,
+    generate: Generate = True,
+    edits_at_once: AtOnce = 8,
+    block: BlockSize = 16,
+) -> None:
+    """Estimate cases, tokens, time and memory of a run; exit 3 and what would fit when it cannot."""
+    from eval.plan import Options
+    from flows.evaluate import options_for, plan_evaluation
+    from flows.settings import load_settings
+
+    others = Options(
+        tokens=tokens if generate else 0, limit=limit, edits_at_once=edits_at_once, block=block,
+        shard=_shard(shard),
+    )  # fmt: skip
+    options = options_for(model, protocol, precision, device, others)
+    plan_evaluation(load_settings(), version, model, tuple(method or ()), options)
+
+
+@evaluate_app.command()
+def verify(
+    version: Version,
+    cases: Annotated[int, typer.Option(help="How many cases to replay, always the same.")] = 4,
+    model: Model = MODEL,
+    method: Methods = None,
+    protocol: Protocol = "clean",
+    precision: Precision = None,
+    device: Device = None,
+    edits_at_once: AtOnce = 8,
+) -> None:
+    """Replay cases one by one through the plain full model; exit 4 when exact ids are not the same."""
+    from eval.plan import Options
+    from flows.evaluate import options_for, verify_evaluation
+    from flows.settings import load_settings
+
+    options = options_for(model, protocol, precision, device, Options(edits_at_once=edits_at_once))
+    verify_evaluation(load_settings(), version, model, tuple(method or ()), options, cases)
+
+
+@evaluate_app.command()
 def rescore(
     version: Version,
     model: Model = MODEL,

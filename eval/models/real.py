@@ -54,6 +54,28 @@ def open_model(source: str, cache: Path, precision: Precision, device: str = "cp
     return Loaded(module, layout, codec, _pixels(module, architecture), architecture.value, digest)
 
 
+def sketch_model(source: str) -> Loaded:
+    """Return a model without its weights, to plan with: its module is on the meta device, its digest empty.
+
+    Raises as open_model does, but asks for no weights.
+    """
+    import torch
+    import transformers
+
+    folder = folder_of(source)
+    config = config_of(folder)
+    architecture = architecture_of(config, str(folder))
+    name = "Llava" if architecture is Architecture.LLAVA else "Blip2"
+    shape = getattr(transformers, f"{name}Config").from_dict(config)
+    shape.name_or_path = str(folder)
+    with torch.device("meta"):
+        module = getattr(transformers, f"{name}ForConditionalGeneration")(shape).eval()
+    tokenizer = tokenizer_of(folder)
+    codec = TokenizerCodec(tokenizer)
+    layout = _layout(module, architecture, tokenizer, codec)
+    return Loaded(module, layout, codec, _pixels(module, architecture), architecture.value, "")
+
+
 def architecture_of(config: dict[str, Any], where: str) -> Architecture:
     """Return which of the three models a config.json describes. Raises PrerequisiteError for another one."""
     kind = config.get("model_type")
