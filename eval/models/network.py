@@ -95,6 +95,10 @@ class Network:
                 self._features.popitem(last=False)
         return self._features[picture.sha256]
 
+    def forget_features(self) -> None:
+        """Drop the features of all pictures."""
+        self._features.clear()
+
     def embed(self, ids: Sequence[int], picture: Picture | None, weights: Mapping[str, Tensor]) -> Tensor:
         """Return the embeddings [len(ids), width] of ids, the picture's own at the placeholders."""
         import torch

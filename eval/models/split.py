@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eval.models.anatomy import TOP_LAYERS
+from eval.models.bitwise import BitwiseLoss
 from eval.models.decoder import NOTHING, Sight, Tap
 from eval.models.network import Loaded, Network, label_loss
-from eval.models.packing import Row, alone, branch_mask, pack
+from eval.models.packing import Row, alone, pack
 from eval.models.port import Edit, Objective, Part, Prompt
 
 if TYPE_CHECKING:
@@ -18,12 +19,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class _Pair:
+    """A row's lead [1, ids, width] and its branches, None where there is none; with what each sees."""
+
+    lead: Tensor
+    branches: Tensor | None
+    lead_sight: Sight
+    branch_sight: Sight | None
+
+
+@dataclass(frozen=True)
 class _Trunk:
-    """A row after the layers that no editor changes: hidden [1, positions, width] where the first cut is."""
+    """A row after the layers that no editor changes."""
 
     row: Row
-    hidden: Tensor
-    sight: Sight
+    hidden: _Pair
 
 
 @dataclass(frozen=True)
@@ -40,16 +50,13 @@ class _Held:
 class SplitModel(Network):
     """The port over cached trunks (features, trunk, tail); same ids as PlainModel, token for token."""
 
-    def __init__(self, loaded: Loaded, row_tokens: int = 0, *, batched: bool = False) -> None:
+    def __init__(self, loaded: Loaded, *, batched: bool = False) -> None:
         """Take what was loaded.
 
         batched: edits of one call share their operations (a GPU's way: fewer launches, the same numbers up to
         rounding); without it each edit has the bits that the plain model gives.
-        row_tokens: groups of probes share a row up to so many tokens (0: a row for each picture). Only
-        prompts that are held in one call share, so that no number depends on what else is computed.
         """
         super().__init__(loaded)
-        self.row_tokens = row_tokens
         self.batched = batched
         self._kept: dict[Prompt, _Held] = {}
 
@@ -59,13 +66,15 @@ class SplitModel(Network):
         return max(0, self.decoder.depth - TOP_LAYERS)
 
     def hold(self, prompts: Sequence[Prompt], *, packed: bool) -> None:
-        """Run the trunk of prompts that are not held yet, and keep it until forget."""
+        """Run the trunk of prompts that are not held yet, and keep it until forget.
+
+        packed: one row a picture; the first prompt on a picture is read bit for bit as by itself.
+        """
         import torch
 
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._kept]
-        rows = pack(new, self.row_tokens) if packed else [alone(prompt) for prompt in new]
         with torch.no_grad():
-            for row in rows:
+            for row in pack(new) if packed else map(alone, new):
                 self._kept.update(self._through(row))
 
     def forget(self) -> None:
@@ -102,7 +111,7 @@ class SplitModel(Network):
     def _holding(self, prompts: Sequence[Prompt]) -> Iterator[None]:
         """Hold prompts that nobody held, for the length of one call."""
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._kept]
-        self.hold(missing, packed=False)
+        self.hold(missing, packed=True)
         try:
             yield
         finally:
@@ -111,33 +120,70 @@ class SplitModel(Network):
 
     def _through(self, row: Row) -> dict[Prompt, _Held]:
         """Return a row's prompts after the trunk; the layers above it are run unedited up to the last MLP."""
-        hidden, sight = self._begin(row, NOTHING)
-        hidden = self.decoder.run(hidden, sight, range(self.cut))
-        trunk, last = _Trunk(row, hidden, sight), self.decoder.depth - 1
-        hidden = self.decoder.run(hidden, sight, range(self.cut, last))
-        residual = self.decoder.attend(last, hidden, sight)[0]
+        trunk, last = (
+            _Trunk(row, self._run(self._begin(row, NOTHING), range(self.cut))),
+            self.decoder.depth - 1,
+        )
+        residual = self._above(trunk.hidden, self.cut, NOTHING)
         held = {}
         for number, prompt in enumerate(row.prompts):
-            own = residual[self._places(row, number)]
+            own = residual[row.where(number)]
             given = self.decoder.normed(last, own)
             held[prompt] = _Held(trunk, number, own, given, self.decoder.gate(last, given))
         return held
 
-    def _begin(self, row: Row, weights: Mapping[str, Tensor]) -> tuple[Tensor, Sight]:
-        """Return a row's embeddings [1, positions, width] and what each position sees."""
+    def _begin(self, row: Row, weights: Mapping[str, Tensor]) -> _Pair:
+        """Return a row's embeddings and what its positions see."""
         import torch
 
-        pieces = [self.embed(piece.ids, piece.picture, weights) for piece in row.pieces]
-        places = torch.tensor([row.places], device=self.device)
-        mask = None if row.branches is None else branch_mask(row.branches, self.device)
-        return self.decoder.begin(torch.cat(pieces)[None], Sight(places, mask))
+        lead = self.embed(row.lead.ids, row.lead.question.picture, weights)[None]
+        places = torch.arange(len(row.lead.ids), device=self.device)[None]
+        lead, lead_sight = self.decoder.begin(lead, Sight(places))
+        if not row.branches:
+            return _Pair(lead, None, lead_sight, None)
+        places = torch.tensor([row.branch_places], device=self.device)
+        sight = Sight(places, row.branch_mask(self.device))
+        branches, sight = self.decoder.begin(self.embed(row.branches, None, weights)[None], sight)
+        return _Pair(lead, branches, lead_sight, sight)
 
-    def _places(self, row: Row, number: int) -> Tensor:
-        """Return where in a row the rows of a prompt's logits are."""
+    def _run(
+        self,
+        pair: _Pair,
+        layers: range,
+        weights: Mapping[str, Tensor] = NOTHING,
+        *,
+        attend: int | None = None,
+    ) -> _Pair:
+        """Return a row after some layers, and with attend after one more layer's attention.
+
+        The lead goes first and leaves its keys and values, of which the branches see the stem's.
+        """
+        from transformers import DynamicCache
+
+        past = DynamicCache() if pair.branches is not None else None
+
+        def through(hidden: Tensor, sight: Sight) -> Tensor:
+            sight = replace(sight, past=past)
+            hidden = self.decoder.run(hidden, sight, layers, weights)
+            return hidden if attend is None else self.decoder.attend(attend, hidden, sight)
+
+        lead = through(pair.lead, pair.lead_sight)
+        if pair.branches is None or pair.branch_sight is None:
+            return replace(pair, lead=lead)
+        return replace(pair, lead=lead, branches=through(pair.branches, pair.branch_sight))
+
+    def _above(self, pair: _Pair, start: int, weights: Mapping[str, Tensor]) -> Tensor:
+        """Return lead and branches end to end [ids, width] before the last MLP.
+
+        Or after the last layer, where that has to run whole.
+        """
         import torch
 
-        where = row.where[number]
-        return torch.tensor([where[position] for position in row.prompts[number].rows], device=self.device)
+        last = self.decoder.depth - 1
+        whole = self._last_runs_whole(weights)
+        layers = range(start, last + whole)
+        pair = self._run(pair, layers, weights, attend=None if whole else last)
+        return pair.lead[0] if pair.branches is None else torch.cat([pair.lead[0], pair.branches[0]])
 
     def _last(self, held: _Held, weights: Mapping[str, Tensor]) -> Tensor:
         """Return a prompt's logits under stand-ins of the last MLP."""
@@ -147,14 +193,9 @@ class SplitModel(Network):
     def _from_cut(self, prompts: Sequence[Prompt], weights: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the logits of prompts, each row run once from the cut on."""
         trunks = {id(self._kept[prompt].trunk): self._kept[prompt].trunk for prompt in prompts}
-        top = {
-            key: self._above(trunk.hidden, trunk.sight, self.cut, weights) for key, trunk in trunks.items()
-        }
-        logits = []
-        for prompt in prompts:
-            held = self._kept[prompt]
-            logits.append(self._ending(top[id(held.trunk)], held, weights))
-        return logits
+        top = {key: self._above(trunk.hidden, self.cut, weights) for key, trunk in trunks.items()}
+        held = [self._kept[prompt] for prompt in prompts]
+        return [self._ending(top[id(one.trunk)], one, weights) for one in held]
 
     def _from_start(self, prompts: Sequence[Prompt], weights: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the logits of prompts under a connector's stand-ins; a text alone does not pass it."""
@@ -168,22 +209,13 @@ class SplitModel(Network):
                 continue
             key = id(held.trunk)
             if key not in top:
-                hidden, sight = self._begin(held.trunk.row, weights)
-                top[key] = self._above(hidden, sight, 0, inner)
+                top[key] = self._above(self._begin(held.trunk.row, weights), 0, inner)
             logits.append(self._ending(top[key], held, inner))
         return logits
 
-    def _above(self, hidden: Tensor, sight: Sight, start: int, weights: Mapping[str, Tensor]) -> Tensor:
-        """Return a row [positions, width] before the last MLP, or after a last layer that must run whole."""
-        last = self.decoder.depth - 1
-        hidden = self.decoder.run(hidden, sight, range(start, last), weights)
-        if self._last_runs_whole(weights):
-            return self.decoder.run(hidden, sight, range(last, last + 1), weights)[0]
-        return self.decoder.attend(last, hidden, sight)[0]
-
     def _ending(self, row: Tensor, held: _Held, weights: Mapping[str, Tensor]) -> Tensor:
         """Return a prompt's logits of what _above returned; the last MLP runs on the rows that are read."""
-        own, last = row[self._places(held.trunk.row, held.number)], self.decoder.depth - 1
+        own, last = row[held.trunk.row.where(held.number)], self.decoder.depth - 1
         if self._last_runs_whole(weights):
             return self.decoder.finish(own)
         given = self.decoder.normed(last, own)
@@ -201,48 +233,35 @@ class SplitModel(Network):
         return not all(name.startswith(top) for name in weights)
 
     def _tapped(self, prompt: Prompt, weights: Mapping[str, Tensor], tap: Tap) -> Tensor:
-        """Return the prompt's logits from the cut on, with a tap in place; every row is run to the end."""
-        trunk = self._own_trunk(prompt)
+        """Return the prompt's logits from the cut on, with a tap in place; every id is run to the end."""
+        pair = self._lead_of(prompt)
         layers = range(self.cut, self.decoder.depth)
-        hidden = self.decoder.run(trunk.hidden, trunk.sight, layers, weights, tap)
+        hidden = self.decoder.run(pair.lead, pair.lead_sight, layers, weights, tap)
         return self.decoder.finish(hidden[0, list(prompt.rows)])
 
-    def _own_trunk(self, prompt: Prompt) -> _Trunk:
-        """Return a trunk of nothing but the prompt: the held one where it is that."""
+    def _lead_of(self, prompt: Prompt) -> _Pair:
+        """Return a trunk in which the prompt leads: the held one where it does."""
         import torch
 
         held = self._kept.get(prompt)
-        if held is not None and len(held.trunk.row.prompts) == 1:
-            return held.trunk
+        if held is not None and held.number == 0:
+            return held.trunk.hidden
         with torch.no_grad():
-            return self._through(alone(prompt))[prompt].trunk
+            return self._through(alone(prompt))[prompt].trunk.hidden
 
     def _bitwise_objective(self, prompts: Sequence[Prompt]) -> Objective:
-        """Return the losses of E versions of the last MLP one by one, as the whole model does.
-
-        The MLP runs on every position: the sum over positions in its weight gradient is then cut into the
-        same pieces, and Adam, which makes a step of any noise, is given the same bits.
-        """
+        """Return the losses of E versions of the last MLP one by one, with the whole model's bits."""
         import torch
 
-        last, starts = self.decoder.depth - 1, []
+        last, losses = self.decoder.depth - 1, []
         with torch.no_grad():
             for prompt in prompts:
-                trunk = self._own_trunk(prompt)
-                hidden = self.decoder.run(trunk.hidden, trunk.sight, range(self.cut, last))
-                residual = self.decoder.attend(last, hidden, trunk.sight)
-                given = self.decoder.normed(last, residual)
-                starts.append((residual, given, self.decoder.gate(last, given)))
-
-        def losses(stacked: Mapping[str, Tensor]) -> Tensor:
-            values = []
-            for number, (prompt, (residual, given, gate)) in enumerate(zip(prompts, starts, strict=True)):
-                own = {name: tensor[number] for name, tensor in stacked.items()}
-                hidden = residual + self.decoder.mlp(last, given, gate, own)
-                values.append(label_loss(prompt, self.decoder.finish(hidden[0, list(prompt.rows)])))
-            return torch.stack(values)
-
-        return losses
+                pair = replace(self._lead_of(prompt), branches=None)
+                residual = self._run(pair, range(self.cut, last), attend=last).lead
+                losses.append(BitwiseLoss(self.decoder, prompt, residual))
+        return lambda stacked: torch.stack(
+            [one({name: t[n] for name, t in stacked.items()}) for n, one in enumerate(losses)]
+        )
 
     def _last_objective(self, prompts: Sequence[Prompt]) -> Objective:
         """Return the losses of E versions of the last MLP, on the label rows of E held prompts."""

@@ -11,6 +11,7 @@ from eval.editors.fine_tuning import FineTuning, FineTuningEditor
 from eval.editors.ft_alignment import FtAlignment
 from eval.editors.ft_llm import FtLlm
 from eval.editors.port import EditRequest
+from eval.models.bitwise import latest_equal
 from eval.models.network import Network, PlainModel
 from eval.models.packing import pack
 from eval.models.port import Edit, Part, Prompt, Question
@@ -47,8 +48,7 @@ def requests(model: Network, dialect: Dialect) -> list[EditRequest]:
 
 def pair(family: Family, dialect: Dialect) -> tuple[PlainModel, SplitModel]:
     plain, split = tiny_networks.plain(family), tiny_networks.split(family)
-    split.hold([one.prompt for one in requests(split, dialect)], packed=False)
-    split.hold(probes(split, dialect), packed=True)
+    split.hold([*(one.prompt for one in requests(split, dialect)), *probes(split, dialect)], packed=True)
     return plain, split
 
 
@@ -87,7 +87,7 @@ def test_edits_made_side_by_side_are_those_made_alone(family: Family, part: Part
     # The reference's own rate: Adam makes a step of the size of the rate from any noise.
     settings = FineTuning(steps=10, learning_rate=1e-4, at_once=2)
     editor = (FtLlm if part is Part.LAST_MLP else FtAlignment)(settings)
-    batched = SplitModel(tiny_networks.loaded(family), row_tokens=400, batched=True)
+    batched = SplitModel(tiny_networks.loaded(family), batched=True)
     together = editor.edit(batched, requests(batched, Dialect.CLEAN), Edit())
     plain = tiny_networks.plain(family)
     for one, request in zip(together, requests(plain, Dialect.CLEAN), strict=True):
@@ -201,17 +201,35 @@ def test_a_connector_edit_cannot_move_a_text() -> None:
     assert before[:2] == after[:2] and before[2:] != after[2:]
 
 
-def test_prompts_on_one_picture_share_a_row_whose_length_is_stem_and_branches() -> None:
+def test_prompts_on_one_picture_share_a_row_of_a_lead_and_branches() -> None:
     split = tiny_networks.split(Family.LLAVA)
     asked = probes(split, Dialect.CLEAN)
-    rows = pack(asked, 0)
+    rows = pack(asked)
     assert [len(row.prompts) for row in rows] == [2, 2, 1]
-    assert sum(len(row.places) for row in rows) < sum(len(one.ids) for one in asked)
-    for row in pack(asked, 10_000):
-        ids = [i for piece in row.pieces for i in piece.ids]
-        for prompt, where in zip(row.prompts, row.where, strict=True):
-            assert tuple(ids[place] for place in where) == prompt.ids
-            assert [row.places[place] for place in where] == list(range(len(prompt.ids)))
+    for row in rows:
+        ids, places = (*row.lead.ids, *row.branches), (*range(len(row.lead.ids)), *row.branch_places)
+        assert row.stem > 0 and len(ids) <= sum(len(one.ids) for one in row.prompts)
+        for number, prompt in enumerate(row.prompts):
+            where = row.where(number)
+            assert [ids[place] for place in where] == [prompt.ids[at] for at in prompt.rows]
+            assert [places[place] for place in where] == list(prompt.rows)
+
+
+def test_the_first_prompt_on_a_picture_has_the_bits_that_it_has_alone() -> None:
+    split = tiny_networks.split(Family.MINIGPT4)
+    first = requests(split, Dialect.CLEAN)[0].prompt
+    alone = split.logits([first], Edit())[0]
+    split.hold([first, *probes(split, Dialect.CLEAN)], packed=True)
+    assert torch.equal(split.logits([first], Edit())[0], alone)
+
+
+def test_positions_are_left_out_only_where_no_bit_changes() -> None:
+    def changed_before(bound: int) -> int:
+        return latest_equal(lambda start: (torch.tensor(float(0 < start < bound)),), 700)
+
+    # Beginnings that are tried for a first label at 700: 700 and 384, then all.
+    assert [changed_before(bound) for bound in (0, 700, 701)] == [700, 700, 0]
+    assert latest_equal(lambda start: (torch.tensor(float(start > 384)),), 700) == 384
 
 
 def test_deep_models_read_the_same() -> None:
