@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from eval.editors.counterfactual import Counterfactual, LastLayer, SmallModel, small_copy, small_pretrained
 from eval.editors.demonstrations import fact_of
@@ -20,6 +21,9 @@ from eval.editors.trained_state import Notes, State, cached
 from eval.models.network import Network
 from eval.models.port import DoesNotFitError, Edit, MultimodalModel, Question
 from eval.records import Dialect, EditCase, Unscored
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TINY, LAST_LAYER, OWN = "tiny", "last-layer", "own"
 
@@ -45,19 +49,28 @@ class Serac:
         cache: Path,
         identity: str,
         progress: Progress,
+        *,
+        classifier: str | None = None,
+        counterfactual: str | None = None,
     ) -> Self:
         """Return SERAC with both models trained on the cases of the TRAIN split, or read from the cache.
 
         pictures: the file of a picture by its digest. identity: names all that cases and pictures come from,
-        such as a release's digest. A killed training goes on from its checkpoint. Raises PrerequisiteError
-        for a model that serac.toml lacks, models that cannot be loaded, or fewer than two cases.
+        such as a release's digest. classifier, counterfactual: directories or hub names that stand in for
+        those of serac.toml. A killed training goes on from its checkpoint. Raises PrerequisiteError for a
+        model that serac.toml lacks, models that cannot be loaded, or fewer than two cases.
         """
         settings = settings_for(SeracSettings, "serac", model.name)
-        scope, counterfactual = untrained_models(model, settings, dialect)
+        settings = replace(
+            settings,
+            classifier=classifier or settings.classifier,
+            counterfactual=counterfactual or settings.counterfactual,
+        )
+        scope, other = untrained_models(model, settings, dialect)
 
         def train(checkpoint: Path) -> tuple[State, Notes]:
             learned_from = split(cases)[0]
-            trainee = SeracTrainee(model, scope, counterfactual, settings, learned_from, pictures, dialect)
+            trainee = SeracTrainee(model, scope, other, settings, learned_from, pictures, dialect)
             try:
                 return fit(trainee, cases, _schedule(settings), checkpoint, progress)
             finally:
@@ -69,12 +82,14 @@ class Serac:
             "model": model.digest,
             "dialect": dialect.value,
             "settings": asdict(settings),
+            # A folder's name does not tell what is in it.
+            "untrained": digest_of(models(scope, other)),
         }
         state = cached(cache, "SERAC", told, train)
-        set_models(scope, counterfactual, state.tensors)
-        for tensor in models(scope, counterfactual).values():
+        set_models(scope, other, state.tensors)
+        for tensor in models(scope, other).values():
             tensor.requires_grad_(False)
-        return cls(SeracMemory(scope, counterfactual, dialect), settings, state.digest, dialect)
+        return cls(SeracMemory(scope, other, dialect), settings, state.digest, dialect)
 
     def hyper_parameters(self) -> dict[str, float | int | str]:
         """Return the settings of the training, and the digest of what it made."""
@@ -107,6 +122,17 @@ class Serac:
                 if error.reason is Unscored.TOO_LONG:
                     return False
         return True
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of names and bytes of tensors."""
+    import torch
+
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def untrained_models(
