@@ -32,10 +32,10 @@ class Held:
         if {one.case.case_id for one in cases} <= self._cases:
             return
         self.drop()
-        requests = [one.request for one in cases if isinstance(one.request, Prompt)]
-        self._model.hold(requests, packed=False)
         for one in cases:
-            self._model.hold(one.prompts, packed=True)
+            # The request leads: it is then read bit for bit as by itself.
+            leads = [one.request] if isinstance(one.request, Prompt) else []
+            self._model.hold([*leads, *one.prompts], packed=True)
         unedited = Edit()
         self.base = {one.case.case_id: locality_readings(self._model, one.probes, unedited) for one in cases}
         self._cases = {one.case.case_id for one in cases}

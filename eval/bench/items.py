@@ -1,4 +1,4 @@
-"""Made-up items of the benchmark's shape: as many prompts, pictures and tokens as a visual entity item has."""
+"""Made-up items of the benchmark's shape: as many prompts, pictures and tokens as an entity item has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One item under one method, twice: the plain loop as the reference runs it, and ours with its phases timed."""
+"""One item under one method, twice: the plain loop as the reference runs it, and ours by its phases."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def plain_item(
 ) -> tuple[list[Reading], list[Reading]]:
     """Return base and edited readings of an item's probes; 2 + 12 whole forwards and the edit's own.
 
-    easyeditor/trainer/MultimodalTrainer.py, edit_step: base locality, edit, three unreported prompts, the probes.
+    easyeditor/trainer/MultimodalTrainer.py, edit_step: base locality, edit, three unreported prompts, probes.
     """
     base = model.read(item.locality, Edit())
     edit = _made(editor.edit(model, [item.request], Edit()))

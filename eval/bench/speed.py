@@ -1,4 +1,4 @@
-"""`make bench`: how many times faster than the plain loop an item is, side by side in one run, on this CPU."""
+"""`make bench`: how many times faster than the plain loop an item is, side by side in one run, on a CPU."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GOALS = {"FT-LLM": ("item", 10.0), "MEND": ("edit", 4.0), "KE": ("edit", 4.0), "
 
 @dataclass(frozen=True)
 class Row:
-    """One method's CPU seconds an item; edit: the edit alone, the trunk being there. flipped: of changed ids."""
+    """One method's CPU seconds an item. plain_edit: of the edit alone. flipped: how many ids have changed."""
 
     method: str
     plain: float
@@ -42,7 +42,7 @@ class Row:
 
     @property
     def edit_ratio(self) -> float:
-        """Return how many times faster the edit is when the trunk is there, as in a run of several methods."""
+        """Return how many times faster the edit is with the trunk there, as in a run of several methods."""
         return self.plain_edit / self.phases["edit"] if self.phases["edit"] else float("inf")
 
 

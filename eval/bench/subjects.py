@@ -119,15 +119,17 @@ def _mend(model: Network) -> Editor:
 
 
 def _ke(model: Network, train: Sequence[EditCase], dialect: Dialect) -> Editor:
-    from eval.editors.ke import Ke, KeSettings, new_network, read_ids
+    from eval.editors.conditions import read_ids
+    from eval.editors.ke import Ke, KeSettings, new_network
 
     settings = settings_for(KeSettings, "ke", model.name)
     return Ke(settings, new_network(model, settings, read_ids(model, train, dialect)), dialect, "untrained")
 
 
 def _serac(model: Network, dialect: Dialect) -> Editor:
-    from eval.editors.serac import Serac, SeracSettings, untrained_models
+    from eval.editors.serac import Serac, untrained_models
     from eval.editors.serac_memory import SeracMemory
+    from eval.editors.serac_training import SeracSettings
 
     settings = settings_for(SeracSettings, "serac", model.name)
     return Serac(
