@@ -74,7 +74,7 @@ def locality_and_reliability(summary: Summary) -> str:
         axes.set_ylim(0, 105)
         axes.grid(visible=True, color=_INK, alpha=0.15, linewidth=0.6)
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(loc="lower left", frameon=False)
+            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     return drawn.getvalue()
 
 
