@@ -80,9 +80,12 @@ def page(out: Path, records: list[EvalRecord], sequential: Sequential | None = N
     return write_report(out, summary_of(records), RELEASE, STAGES, AGREEMENT, sequential).read_text("utf-8")
 
 
-def test_a_heat_map_escapes_what_it_names() -> None:
+def test_charts_escape_what_they_name() -> None:
     matrix = stream().matrix("SERAC", "related", ProbeKind.T_REL)
     assert "<script" not in lag_map(matrix.model_copy(update={"method": HOSTILE}))
+    strange = metric_bars(summary_of([measured(ITEMS[0], run(HOSTILE + r" $\nothing"))]))
+    assert "<script" not in strange
+    assert r"$\nothing" in strange
 
 
 def test_charts_are_the_same_bytes_and_follow_the_page_colour() -> None:
