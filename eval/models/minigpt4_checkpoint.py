@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from curation.atomic import sync_folder
 from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import canonical_json
-from eval.models.real import VICUNA_POSITIONS, config_of, tokenizer_of
-from eval.models.weights import weight_files
+from eval.models.real import UNREADABLE, VICUNA_POSITIONS, config_of, tokenizer_of
+from eval.models.weights import tensors_of, weight_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,12 +66,12 @@ def convert(vit: Path, qformer: Path, projection: Path, vicuna: Path, out: Path)
         raise PrerequisiteError(f"{out} is already there; remove it, or name another folder")
     language = _language_config(vicuna)
     tokenizer = tokenizer_of(vicuna)
-    seen, strange = _tower(_checkpoint(vit), vit)
-    asked, more = _qformer(_checkpoint(qformer), qformer)
+    seen, strange = _tower(tensors_of(vit), vit)
+    asked, more = _qformer(tensors_of(qformer), qformer)
     strange += more
-    projected, more = _projection(_checkpoint(projection), projection, seen, asked, language)
+    projected, more = _projection(tensors_of(projection), projection, seen, asked, language)
     strange += more
-    config = _config({**seen, **asked}, language, tokenizer)
+    config = _config({**seen, **asked}, language, tokenizer, vicuna)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".converting-") as temporary:
         made = Path(temporary) / "model"
@@ -157,8 +156,14 @@ def _projection(
     return tensors, _strange(state, {"llama_proj.weight", "llama_proj.bias"}, file)
 
 
-def _config(tensors: Mapping[str, Tensor], language: Mapping[str, Any], tokenizer: Any) -> Any:  # noqa: ANN401
+def _config(
+    tensors: Mapping[str, Tensor],
+    language: Mapping[str, Any],
+    tokenizer: Any,  # noqa: ANN401
+    vicuna: Path,
+) -> Any:  # noqa: ANN401
     """Return the Blip2Config of these tensors' sizes."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import Blip2Config
 
     patches = tensors["vision_model.embeddings.patch_embedding.weight"]
@@ -182,18 +187,17 @@ def _config(tensors: Mapping[str, Tensor], language: Mapping[str, Any], tokenize
             raise IntegrityError(
                 f"the {name} has a width of {part['hidden_size']} and no such heads or layers"
             )
-    words, rows = tokenizer.get_vocab_size(with_added_tokens=False), int(language["vocab_size"])
+    words, rows = tokenizer.get_vocab_size(with_added_tokens=False), language["vocab_size"]
     # An id that no text has: the row that Vicuna v0 has beyond the words, else that of the unknown word.
     placeholder = words if words < rows else tokenizer.token_to_id("<unk>")
-    return Blip2Config(
-        vision_config=vision,
-        qformer_config=qformer,
-        text_config=dict(language),
-        num_query_tokens=queries.shape[1],
-        image_token_index=placeholder or 0,
-        architectures=["Blip2ForConditionalGeneration"],
-        tie_word_embeddings=False,
-    )
+    try:
+        return Blip2Config(
+            vision_config=vision, qformer_config=qformer, text_config=dict(language),
+            num_query_tokens=queries.shape[1], image_token_index=placeholder or 0,
+            architectures=["Blip2ForConditionalGeneration"], tie_word_embeddings=False,
+        )  # fmt: skip
+    except (*UNREADABLE, StrictDataclassError) as error:
+        raise IntegrityError(f"{vicuna / 'config.json'} describes no Llama: {error}") from error
 
 
 def _language_config(vicuna: Path) -> dict[str, Any]:
@@ -202,12 +206,12 @@ def _language_config(vicuna: Path) -> dict[str, Any]:
         raise PrerequisiteError(f"there is no folder {vicuna}; it should hold Vicuna-7B v0")
     config = config_of(vicuna)
     positions = config.get("max_position_embeddings") or VICUNA_POSITIONS
-    if config.get("model_type") != "llama" or positions > VICUNA_POSITIONS:
+    if config.get("model_type") != "llama" or not isinstance(positions, int) or positions > VICUNA_POSITIONS:
         raise PrerequisiteError(
             f"{vicuna} is a {config.get('model_type')} with {positions} positions, not Vicuna-7B v0, "
             f"a llama with {VICUNA_POSITIONS}; MiniGPT-4's projection fits no other"
         )
-    if not {"hidden_size", "vocab_size"} <= config.keys():
+    if not all(isinstance(config.get(key), int) for key in ("hidden_size", "vocab_size")):
         raise IntegrityError(f"{vicuna / 'config.json'} tells no hidden_size or no vocab_size")
     told = {key: value for key, value in config.items() if key not in {"architectures", "auto_map"}}
     return {**told, "max_position_embeddings": positions}
@@ -217,9 +221,10 @@ def _parts(seeing: dict[str, Tensor], vicuna: Path) -> Iterator[dict[str, Tensor
     """Yield the tensors of the folder to be, one file's worth at a time: Vicuna is read file by file."""
     yield seeing
     for file in weight_files(vicuna):
-        state = _safe(file) if file.suffix == ".safetensors" else _checkpoint(file)
         # Older folders keep the rotation tables, which are computed.
-        yield {f"language_model.{key}": one for key, one in state.items() if "rotary_emb" not in key}
+        yield {
+            f"language_model.{key}": one for key, one in tensors_of(file).items() if "rotary_emb" not in key
+        }
 
 
 def _write(folder: Path, parts: Iterator[dict[str, Tensor]], config: Any) -> None:  # noqa: ANN401
@@ -247,36 +252,6 @@ def _write(folder: Path, parts: Iterator[dict[str, Tensor]], config: Any) -> Non
     index = {"metadata": {"total_size": size}, "weight_map": places}
     (folder / "model.safetensors.index.json").write_text(canonical_json(index), encoding="utf-8")
     config.save_pretrained(folder)
-
-
-def _checkpoint(file: Path) -> dict[str, Tensor]:
-    """Return the tensors of a pickled checkpoint, or of its 'model'; nothing in it is run."""
-    import torch
-
-    if not file.is_file():
-        raise PrerequisiteError(f"there is no file {file}")
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise IntegrityError(f"{file} is a pickle of more than tensors, or none; it is not read") from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise IntegrityError(f"{file} is damaged: {error}") from error
-    if isinstance(state, dict) and isinstance(state.get("model"), dict):
-        state = state["model"]
-    if not isinstance(state, dict):
-        raise IntegrityError(f"{file} is no checkpoint of named tensors")
-    return {str(key): one for key, one in state.items() if isinstance(one, torch.Tensor)}
-
-
-def _safe(file: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        state: dict[str, Tensor] = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise IntegrityError(f"{file} is damaged: {error}") from error
-    return state
 
 
 def _taken(state: Mapping[str, Tensor], key: str, file: Path) -> Tensor:

@@ -22,6 +22,8 @@ from eval.models.weights import folder_of, revision_of, sha256_of_file, weight_f
 EVA_SIDE = 364
 # Vicuna v0, which MiniGPT-4's projection was trained with, has 2,048 positions, Llama 2 has 4,096.
 VICUNA_POSITIONS = 2048
+# What transformers raises for a folder that is not as its configuration says.
+UNREADABLE = (OSError, ValueError, RuntimeError, TypeError, AttributeError, KeyError, ArithmeticError)
 
 
 class Architecture(StrEnum):
@@ -91,7 +93,8 @@ def architecture_of(config: dict[str, Any], where: str) -> Architecture:
     if kind == "blip-2" and language == "opt":
         return Architecture.BLIP2
     if kind == "blip-2" and language == "llama" and isinstance(text, dict):
-        if int(text.get("max_position_embeddings") or 0) > VICUNA_POSITIONS:
+        positions = text.get("max_position_embeddings")
+        if isinstance(positions, int) and positions > VICUNA_POSITIONS:
             raise PrerequisiteError(
                 f"{where} is a MiniGPT-4 on Llama 2; the benchmark's is on Vicuna-7B v0: "
                 "convert that one with `mmke model convert-minigpt4`"
@@ -127,6 +130,7 @@ def config_of(folder: Path) -> dict[str, Any]:
 def _module(folder: Path, architecture: Architecture, files: list[Path], precision: Precision) -> Any:  # noqa: ANN401
     """Return the module with every weight from the files. Raises IntegrityError when one is not there."""
     import transformers
+    from huggingface_hub.errors import StrictDataclassError
     from safetensors import SafetensorError
 
     name = "Llava" if architecture is Architecture.LLAVA else "Blip2"
@@ -142,7 +146,7 @@ def _module(folder: Path, architecture: Architecture, files: list[Path], precisi
         )
     except pickle.UnpicklingError as error:
         raise IntegrityError(f"{folder} holds a pickle of more than tensors, which is not read") from error
-    except (OSError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
+    except (*UNREADABLE, SafetensorError, StrictDataclassError) as error:
         raise IntegrityError(f"{folder} cannot be loaded: {error}") from error
     lacking = sorted(report["missing_keys"])
     if lacking:
@@ -229,7 +233,8 @@ def _pixels(module: Any, architecture: Architecture) -> Pixels:  # noqa: ANN401
 
 def _digest(folder: Path, files: list[Path], cache: Path, precision: Precision) -> str:
     """Return the sha256 of weights, configuration, tokeniser and precision."""
-    small = [path for path in sorted(folder.iterdir()) if path.suffix in {".json", ".model", ".txt"}]
+    told = {".json", ".model", ".txt"}
+    small = [path for path in sorted(folder.iterdir()) if path.suffix in told and path.is_file()]
     content = {path.name: sha256_of_file(path, cache) for path in small}
     revision = revision_of(folder)
     weights = revision or {path.name: sha256_of_file(path, cache) for path in files}

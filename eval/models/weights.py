@@ -1,15 +1,20 @@
-"""Finds a model's files, in a folder or on the hub, and hashes them once."""
+"""Finds a model's files, in a folder or on the hub, hashes them once, and reads their tensors."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curation.atomic import write_atomic
-from curation.errors import PrerequisiteError
+from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import canonical_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 _READ = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -90,6 +95,33 @@ def sha256_of_file(path: Path, cache: Path) -> str:
         entries = {**_kept(known), place: [*stamp, total.hexdigest()]}
         write_atomic(known, canonical_json(entries).encode())
     return total.hexdigest()
+
+
+def tensors_of(file: Path) -> dict[str, Tensor]:
+    """Return the named tensors of a safetensors file, or of a pickled one or of its 'model'.
+
+    Raises PrerequisiteError when there is no such file, IntegrityError when it is damaged or, pickled, holds
+    more than tensors: nothing of that is run.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not file.is_file():
+        raise PrerequisiteError(f"there is no file {file}")
+    try:
+        if file.suffix == ".safetensors":
+            return dict(load_file(file))
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise IntegrityError(f"{file} is a pickle of more than tensors, or none; it is not read") from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise IntegrityError(f"{file} is damaged: {error}") from error
+    if isinstance(state, dict) and isinstance(state.get("model"), dict):
+        state = state["model"]
+    if not isinstance(state, dict):
+        raise IntegrityError(f"{file} is no checkpoint of named tensors")
+    return {str(key): one for key, one in state.items() if isinstance(one, torch.Tensor)}
 
 
 def _indexed(index: Path) -> list[Path]:

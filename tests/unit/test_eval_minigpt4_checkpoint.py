@@ -284,6 +284,10 @@ def test_llama_2_an_existing_folder_and_missing_files_are_refused(tmp_path: Path
         convert(tmp_path / "none.pth", *files[1:], tmp_path / "made")
     with pytest.raises(PrerequisiteError, match="already there"):
         convert(*files, tmp_path / "files")
+    for broken in ({"hidden_act": 3}, {"vocab_size": "many"}, {"num_attention_heads": 0}):
+        change_config(vicuna(tmp_path / "broken"), lambda config, broken=broken: config.update(broken))
+        with pytest.raises(IntegrityError):
+            convert(*files[:3], tmp_path / "broken", tmp_path / "made")
     change_config(files[3], lambda config: config.update(max_position_embeddings=4096))
     with pytest.raises(PrerequisiteError, match="Vicuna-7B v0"):
         convert(*files, tmp_path / "made")

@@ -162,6 +162,18 @@ def test_damaged_files_are_integrity_errors(tmp_path: Path) -> None:
             open_model(str(folder), tmp_path, Precision.EXACT)
 
 
+@pytest.mark.parametrize(
+    "broken", [{"hidden_size": "x"}, {"num_attention_heads": 0}, {"hidden_size": 17}, {}]
+)
+def test_a_configuration_that_fits_no_weights_is_an_integrity_error(
+    tmp_path: Path, broken: dict[str, Any]
+) -> None:
+    folder = model_folder(tmp_path / "model", Family.LLAVA)
+    change_config(folder, lambda config: config["text_config"].update(broken or {"vocab_size": 7}))
+    with pytest.raises(IntegrityError):
+        open_model(str(folder), tmp_path, Precision.EXACT)
+
+
 REFUSED: dict[str, tuple[Family, Callable[[dict[str, Any]], object], str]] = {
     "another model": (Family.LLAVA, lambda c: c.update(model_type="gpt2"), "gpt2"),
     "LLaVA's own layout": (Family.LLAVA, lambda c: c.pop("vision_config"), "llava-hf"),
