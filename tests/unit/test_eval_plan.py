@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +14,14 @@ from eval.estimate import Device, estimate, refuse
 from eval.measuring import locality_readings
 from eval.models.port import Edit, Part, Prompt
 from eval.models.precision import Precision
+from eval.models.real import open_model, sketch_model
 from eval.models.split import SplitModel
 from eval.models.tiny import Family, prepare_runtime
 from eval.plan import Encoder, Options, blocks_of, planned_cases
 from eval.records import Dialect, EditCase, Protocol, Unscored
 from eval.verify import Flips
 from tests.unit.eval_release import make_release
+from tests.unit.model_folders import model_folder
 from tests.unit.tiny_networks import split
 from warehouse.release import Release
 
@@ -161,3 +164,16 @@ def test_a_case_s_request_is_its_edit_prompt() -> None:
     assert (asked.prompt, asked.answer) == (personal().request, personal().target)
     assert asked.picture is not None
     assert asked.picture.sha256 == personal().image
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_a_real_model_is_planned_with_without_its_weights(family: Family, tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "model", family)
+    whole = open_model(str(folder), tmp_path / "cache", Precision.EXACT)
+    for weights in folder.glob("*.safetensors"):
+        weights.unlink()
+    sketch = sketch_model(str(folder))
+    assert {tensor.device.type for tensor in sketch.module.parameters()} == {"meta"}
+    assert (sketch.name, sketch.layout) == (whole.name, whole.layout)
+    options = Options(tokens=0)
+    assert estimate(release(), sketch, METHODS, options) == estimate(release(), whole, METHODS, options)
