@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 _IN_SCOPE = {ProbeKind.T_REL, ProbeKind.I_REL, ProbeKind.I_GEN}
 _OUT_OF_SCOPE = {ProbeKind.T_LOC, ProbeKind.I_LOC}
-# Other cases with which one step compares its own, and the squared distance at which it lets them be.
-_OTHERS, _FAR = 11, 20.0
+# Other cases with which one step compares its own, the squared distance at which it lets them be, and how much
+# being apart counts beside being near: a silent edit harms less than one that answers what is not its own.
+_OTHERS, _FAR, _APART = 11, 20.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,8 @@ class SeracTrainee:
         squared = (edits[:, None] - asked[None]).square().sum(-1)
         own = torch.tensor([[key in one.inside for key in questions] for one in every], device=squared.device)
         far = squared[~own]
-        return _mean(squared[own]) + _mean(-(1 - (-far).exp() + 1e-6).log() + (_FAR - far).relu() / _FAR)
+        apart = -(1 - (-far).exp() + 1e-6).log() + (_FAR - far).relu() / _FAR
+        return _mean(squared[own]) + _APART * _mean(apart)
 
     def _bounds_of(self, case: EditCase) -> Bounds:
         inside, outside = self._keys(case, _IN_SCOPE), self._keys(case, _OUT_OF_SCOPE)
