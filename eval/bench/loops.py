@@ -14,7 +14,7 @@ from eval.models.decoder import Tap
 from eval.models.network import PlainModel, label_loss
 from eval.models.port import Edit, Factors, Part, Prompt, Reading
 from eval.models.split import SplitModel
-from eval.records import Dialect
+from eval.records import Dialect, Unscored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,34 +85,36 @@ def plain_item(
     easyeditor/trainer/MultimodalTrainer.py, edit_step: base locality, edit, three unreported prompts, probes.
     """
     base = model.read(item.locality, Edit())
-    edit = _made(editor.edit(model, [item.request], Edit()))
+    edit = _made(editor.edit(model, [item.request], Edit())[0])
     model.read(_asked(model, item.unreported, edit, dialect), edit)
     return base, model.read(_asked(model, item.probes, edit, dialect), edit)
 
 
-def split_item(
-    model: SplitModel, editor: Editor, item: Item, dialect: Dialect, phases: Phases
-) -> tuple[list[Reading], list[Reading]]:
-    """Return the same readings our way; features, trunk and base are what other methods would share."""
+def split_block(
+    model: SplitModel, editor: Editor, items: Sequence[Item], dialect: Dialect, phases: Phases
+) -> list[tuple[list[Reading], list[Reading]]]:
+    """Return the same readings our way, edits made together; features and trunk are what methods share."""
     with phases.phase("features"):
-        for prompt in (*item.probes, item.request.prompt):
-            if prompt.question.picture:
-                model.features(prompt.question.picture)
+        for item in items:
+            for prompt in (*item.probes, item.request.prompt):
+                if prompt.question.picture:
+                    model.features(prompt.question.picture)
+    bases = []
     with phases.phase("trunk"):
-        # A context comes before every probe, so that only locality's base is read without one.
-        bare = item.locality if editor.name == "IKE" else (item.request.prompt, *item.probes)
-        model.hold(bare, packed=True)
-        base = model.read(item.locality, Edit())
+        for item in items:
+            # A context comes before every probe, so that only locality's base is read without one.
+            bare = item.locality if editor.name == "IKE" else (item.request.prompt, *item.probes)
+            model.hold(bare, packed=True)
+            bases.append(model.read(item.locality, Edit()))
     with phases.phase("edit"):
-        edit = _made(editor.edit(model, [item.request], Edit()))
+        edits = editor.edit(model, [item.request for item in items], Edit())
+    read = []
     with phases.phase("read"):
-        asked = _asked(model, item.probes, edit, dialect)
-        if edit.context:
-            model.hold(asked, packed=True)
-        read = model.read(asked, edit)
+        for item, edit in zip(items, edits, strict=True):
+            read.append(model.read(_asked(model, item.probes, _made(edit), dialect), _made(edit)))
     model.forget()
     model.forget_features()
-    return base, read
+    return list(zip(bases, read, strict=True))
 
 
 def flips(one: Sequence[Reading], other: Sequence[Reading]) -> tuple[int, int, int, int]:
@@ -147,7 +149,7 @@ def _asked(
     ]
 
 
-def _made(edits: Sequence[object]) -> Edit:
-    if not isinstance(edits[0], Edit):
-        raise TypeError(f"the edit was not made: {edits[0]}")
-    return edits[0]
+def _made(edit: Edit | Unscored) -> Edit:
+    if not isinstance(edit, Edit):
+        raise TypeError(f"the edit was not made: {edit.value}")
+    return edit

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eval.bench.items import Item, made_up
-from eval.bench.loops import Phases, ReferenceModel, clock_of, flips, plain_item, split_item
+from eval.bench.loops import Phases, ReferenceModel, clock_of, flips, plain_item, split_block
 from eval.bench.subjects import editors, tiny_llava
 from eval.editors.port import Editor
 from eval.models.port import Edit
@@ -71,7 +71,7 @@ def _row(
         start = clock()
         editor.edit(plain, [item.request], Edit())
         edit_spent += clock() - start
-        our_base, fast = split_item(ours, editor, item, dialect, phases)
+        our_base, fast = split_block(ours, editor, [item], dialect, phases)[0]
         changed = flips([*base, *slow], [*our_base, *fast])
         flipped = tuple(a + b for a, b in zip(flipped, changed, strict=True))  # type: ignore[assignment]
     count = len(made)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from eval.bench.items import WordCodec
+from eval.editors.counterfactual import Counterfactual, LastLayer, SmallModel
 from eval.editors.ft_alignment import FtAlignment
 from eval.editors.ft_llm import FtLlm
 from eval.editors.ike import Ike, sentence_encoder
 from eval.editors.port import Editor
+from eval.editors.scope import Scope, Words
 from eval.editors.settings import settings_for
 from eval.models.layout import Layout
 from eval.models.network import Loaded, Network
@@ -24,9 +26,9 @@ MODELS = ("blip2-opt-2.7b", "minigpt4-vicuna-7b", "llava-1.5-7b")
 _MARKS, _PICTURE = 8, 4
 
 
-def tiny_llava(layers: int) -> Loaded:
-    """Return a LLaVA of so many layers, 576 picture tokens as LLaVA-1.5 has, and the tiny model's widths."""
-    shape = TinyShape(image_size=336, patch_size=14, text_layers=layers, max_tokens=4096)
+def tiny_llava(layers: int, side: int = 336) -> Loaded:
+    """Return a LLaVA of so many layers and the tiny model's widths; side: 336 gives LLaVA-1.5's 576 tokens."""
+    shape = TinyShape(image_size=side, patch_size=14, text_layers=layers, max_tokens=4096)
     module = new_module(shape, Family.LLAVA, seed=7, gain=3.0)
     layout = Layout((1,), (), (1,), shape.picture_tokens(Family.LLAVA), 3, 2, shape.max_tokens)
     codec = WordCodec(_MARKS, shape.vocabulary)
@@ -127,11 +129,34 @@ def _ke(model: Network, train: Sequence[EditCase], dialect: Dialect) -> Editor:
 
 
 def _serac(model: Network, dialect: Dialect) -> Editor:
-    from eval.editors.serac import Serac, untrained_models
+    from eval.editors.serac import TINY, Serac, untrained_models
     from eval.editors.serac_memory import SeracMemory
     from eval.editors.serac_training import SeracSettings
 
     settings = settings_for(SeracSettings, "serac", model.name)
-    return Serac(
-        SeracMemory(*untrained_models(model, settings, dialect), dialect), settings, "untrained", dialect
-    )
+    if settings.classifier == TINY:
+        scope, counterfactual = untrained_models(model, settings, dialect)
+    else:
+        scope = _large_scope(model, dialect)
+        counterfactual = _large_counterfactual(model, settings.counterfactual)
+    return Serac(SeracMemory(scope, counterfactual, dialect), settings, "untrained", dialect)
+
+
+def _large_scope(model: Network, dialect: Dialect) -> Scope:
+    """Return a classifier of DistilBERT's shapes, weights drawn, over the bench's words."""
+    from transformers import DistilBertConfig, DistilBertModel
+
+    module = DistilBertModel(DistilBertConfig()).eval().to(model.device)
+    words = WordCodec(_MARKS, module.config.vocab_size)
+    return Scope(module, Words(lambda text: words.encode(text)[0], 1, 2, 512), dialect)
+
+
+def _large_counterfactual(model: Network, kind: str) -> Counterfactual:
+    """Return a counterfactual model of the real one's shapes: a last layer, or an OPT-125M, weights drawn."""
+    from transformers import OPTConfig, OPTForCausalLM
+
+    from eval.editors.serac import LAST_LAYER
+
+    if kind == LAST_LAYER:
+        return LastLayer(model)
+    return SmallModel(OPTForCausalLM(OPTConfig()), model, 0, trained_linear=False)
