@@ -18,10 +18,12 @@ from eval.editors.none import NoEdit
 from eval.editors.port import Editor
 from eval.models.checkpoints import quality_log
 from eval.models.curriculum import TinyTraining
+from eval.models.lessons import original_knowledge
 from eval.models.network import Loaded, Network
-from eval.models.precision import Precision
+from eval.models.precision import Precision, raise_tail, trunk_type
 from eval.models.split import SplitModel
 from eval.models.tiny import Family, prepare_runtime
+from eval.models.training import Course, trained_model
 from eval.plan import Options
 from eval.records import Protocol, dialect_of
 from warehouse.release import Release
@@ -125,18 +127,17 @@ def loaded_model(
     if name not in set(Family):
         from eval.models.real import open_model
 
-        return open_model(name, cache, options.precision, options.device), {}
-    from eval.models.training import trained_model
-
-    loaded = trained_model(release, cache, training or TinyTraining(), progress, Family(name))
-    quality = quality_log(cache, loaded)
-    module = loaded.module
-    if options.precision is not Precision.EXACT:
-        from eval.models.precision import trunk_type
-
-        module = module.to(trunk_type(options.precision))
-        loaded = replace(loaded, digest=sha256_json([loaded.digest, options.precision.value]))
-    return replace(loaded, module=module.to(options.device)), quality
+        loaded, quality = open_model(name, cache, options.precision, options.device), {}
+    else:
+        loaded = trained_model(release, cache, training or TinyTraining(), progress, Family(name))
+        quality = quality_log(cache, loaded)
+        module = loaded.module.to(trunk_type(options.precision)).to(options.device)
+        digest = loaded.digest
+        if options.precision is not Precision.EXACT:
+            digest = sha256_json([digest, options.precision.value])
+        loaded = replace(loaded, module=module, digest=digest)
+    raise_tail(loaded.module, options.precision)
+    return loaded, quality
 
 
 def sketched_model(name: str, release: Release, training: TinyTraining | None = None) -> Loaded:
@@ -149,9 +150,6 @@ def sketched_model(name: str, release: Release, training: TinyTraining | None = 
         from eval.models.real import sketch_model
 
         return sketch_model(name)
-    from eval.models.lessons import original_knowledge
-    from eval.models.training import Course
-
     lessons = original_knowledge(release.items)
     return Course(release, lessons, training or TinyTraining(), Family(name)).loaded("")
 

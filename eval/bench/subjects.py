@@ -27,7 +27,7 @@ _MARKS, _PICTURE = 8, 4
 
 
 def tiny_llava(layers: int, side: int = 336) -> Loaded:
-    """Return a LLaVA of so many layers and the tiny model's widths; side: 336 gives LLaVA-1.5's 576 tokens."""
+    """Return a LLaVA of so many layers, the tiny one's widths; side: 336 gives LLaVA-1.5's 576 tokens."""
     shape = TinyShape(image_size=side, patch_size=14, text_layers=layers, max_tokens=4096)
     module = new_module(shape, Family.LLAVA, seed=7, gain=3.0)
     layout = Layout((1,), (), (1,), shape.picture_tokens(Family.LLAVA), 3, 2, shape.max_tokens)

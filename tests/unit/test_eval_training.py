@@ -15,10 +15,12 @@ from curation.records import ImageRole, KnowledgeItem, Split
 from eval.models import checkpoints
 from eval.models.counterfactuals import Counterfactuals
 from eval.models.curriculum import Phase, TinyTraining
-from eval.models.lessons import original_knowledge
+from eval.models.lessons import NAMING, original_knowledge
 from eval.models.network import Loaded, PlainModel
+from eval.models.port import Edit, Picture, Question
 from eval.models.tiny import Family, new_module
 from eval.models.training import Progress, trained_model
+from eval.records import Dialect
 from tests.unit.eval_model import SMALL, small_release
 from warehouse.release import Release
 
@@ -132,6 +134,23 @@ def test_training_changes_every_part_and_the_tower_before_the_rest(tmp_path: Pat
     same = {name for name in fresh if torch.equal(fresh[name], trained[name])}
     # Neither model looks at the class token alone, and CLIP's last norm is for that.
     assert all("post_layernorm" in name or "k_proj.bias" in name for name in same), same
+
+
+SEEING = replace(SMALL, tower_steps=40, phases=(Phase(120, 3e-3, naming=12, seeing=4),))
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_a_trained_model_names_what_it_sees_in_its_own_words(tmp_path: Path, family: Family) -> None:
+    release = small_release()
+    model = PlainModel(trained_model(release, tmp_path, SEEING, nothing, family))
+    naming = [(one.image, one.answer) for one in original_knowledge(release.items).naming if one.image]
+    asked = [Question(NAMING, picture=Picture(image, release.image(image))) for image, _ in naming]
+    prompts = [model.encode(question, Dialect.CLEAN, asked_only=True) for question in asked]
+    said = model.generate(prompts, Edit(), 24)
+    right = sum(one.strip() == answer for one, (_, answer) in zip(said, naming, strict=True))
+    # All questions are the same: whoever does not look gets one subject right at most.
+    assert len({answer for _, answer in naming}) >= 5
+    assert right >= 0.9 * len(naming)
 
 
 def test_a_damaged_checkpoint_starts_anew(tmp_path: Path) -> None:
