@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _IN_SCOPE = {ProbeKind.T_REL, ProbeKind.I_REL, ProbeKind.I_GEN}
 _OUT_OF_SCOPE = {ProbeKind.T_LOC, ProbeKind.I_LOC}
-# Other cases with which one step compares its own, the squared distance at which it lets them be, and how much
-# being apart counts beside being near: a silent edit harms less than one that answers what is not its own.
+# Other cases with which one step compares its own, the squared distance at which it lets them be, and how
+# much being apart counts beside being near: a silent edit harms less than one that answers for others.
 _OTHERS, _FAR, _APART = 11, 20.0, 4.0
 
 
