@@ -73,10 +73,10 @@ class SequentialRun:
             message = f"{editor.name} makes single edits only; FT-LLM, FT-Alignment and SERAC make sequences"
             raise PrerequisiteError(message)
         self._model, self._editor, self._back, self._options, self._out = model, editor, back, options, out
-        self._identity: RunIdentity = identity_of(release, model, editor, options)
+        self.identity: RunIdentity = identity_of(release, model, editor, options)
         self._order = order
         self._cases = ordered_cases(release, order, back.edits)
-        encoder = Encoder(release, model, self._identity.dialect, options.tokens)
+        encoder = Encoder(release, model, self.identity.dialect, options.tokens)
         self._encoder = encoder
         self._planned = [encoder.case(case) for case in self._cases]
         self._base: dict[int, dict[str, Reading]] = {}
@@ -85,7 +85,7 @@ class SequentialRun:
     def keys(self) -> dict[str, tuple[int, int]]:
         """Return the key of every record, with the number of edits before it and the case's position."""
         return {
-            self._identity.key(self._cases[position], self._step(position, made)): (made, position)
+            self.identity.key(self._cases[position], self._step(position, made)): (made, position)
             for made in range(1, self._back.edits + 1)
             for position in self._back.positions(made)
         }
@@ -135,8 +135,8 @@ class SequentialRun:
         for position in positions:
             case, step = self._cases[position], self._step(position, state.tried)
             readings = self._readings(state, position)
-            key = self._identity.key(case, step)
-            records.append(EvalRecord(key=key, run=self._identity, case=case, step=step, readings=readings))
+            key = self.identity.key(case, step)
+            records.append(EvalRecord(key=key, run=self.identity, case=case, step=step, readings=readings))
         return records
 
     def _readings(self, state: State, position: int) -> tuple[ProbeReading, ...]:
@@ -182,7 +182,7 @@ class SequentialRun:
 
     @property
     def _path(self) -> Path:
-        told = [self._identity.model_dump(mode="json"), self._order.name]
+        told = [self.identity.model_dump(mode="json"), self._order.name]
         return self._out / "states" / f"{sha256_json(told)[:32]}.state"
 
     def _keep(self, state: State) -> None:

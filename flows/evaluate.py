@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import slug
 from curation.records import ProbeKind, StageCount
 from eval.estimate import measured, refuse
-from eval.lags import Sequential, summarise_lags, write_sequential
+from eval.lags import PAPER_GAPS, VLKEB_GAPS, Sequential, summarise_lags, write_sequential
 from eval.ledger import Ledger
 from eval.methods import (
     METHODS,
@@ -30,7 +30,7 @@ from eval.models.precision import Precision
 from eval.models.tiny import Family
 from eval.orders import Lookback, Order, lookback
 from eval.plan import Options
-from eval.records import Protocol
+from eval.records import EvalRecord, Protocol, RunIdentity
 from eval.runner import Job, open_run, opened, run_all
 from eval.sequential import SequentialRun
 from eval.storage import read_records
@@ -111,18 +111,32 @@ def evaluate_in_sequence(
         loaded, _ = loaded_model(model, release, settings.model_cache, chosen, show)
         network = fast_model(loaded, chosen)
         bench = Bench(release, network, chosen.protocol, settings.model_cache, show)
-        keys: set[str] = set()
+        identities: dict[str, RunIdentity] = {}
         for editor in editors_for(names, bench):
             run = SequentialRun(release, network, editor, order, back, chosen, folder)
             run.run(show)
-            keys |= run.keys().keys()
+            identities[editor.name] = run.identity
             cells += len(run.keys())
-    found = summarise_lags(record for record in read_records(folder) if record.key in keys)
+    found = summarise_lags(of_sequences(read_records(folder), identities))
     if found is not None:
         write_sequential(folder, found)
         _show_lags(found, order.name)
     count = StageCount(stage="sequence", unit="cells", incoming=cells, kept=cells, rejected={}, pending=0)
     return [count]
+
+
+def of_sequences(
+    records: Iterable[EvalRecord], identities: Mapping[str, RunIdentity]
+) -> Iterator[EvalRecord]:
+    """Yield the records of sequences that may share a summary with the runs just made, by method.
+
+    Other orders and methods that were run before on the same model and plan stay in it.
+    """
+    meanings = [_meaning(identity) for identity in identities.values()]
+    for record in records:
+        known = identities.get(record.run.method, record.run)
+        if record.step is not None and record.run == known and _meaning(record.run) in meanings:
+            yield record
 
 
 def _scale_out(
@@ -247,6 +261,11 @@ def options_for(
     return replace(others, protocol=meaning, precision=exactness, device=where)
 
 
+def _meaning(run: RunIdentity) -> dict[str, object]:
+    """Return what all methods of a run share."""
+    return run.model_dump(exclude={"method", "hyper_parameters", "dialect"})
+
+
 def _show(summary: Summary, version: str) -> None:
     headings, rows = table(summary)
     # The change against no edit goes below its figure: the table must fit on 80 columns.
@@ -258,14 +277,16 @@ def _show(summary: Summary, version: str) -> None:
 
 
 def _show_lags(found: Sequential, order: str) -> None:
-    """Print the mean of each metric at every number of later edits that the papers report."""
+    """Print the mean of each metric right after the edit, and after the numbers of later edits of the papers."""
+    lags = (0, *PAPER_GAPS, *VLKEB_GAPS)
     for method in found.methods:
         matrices = [m for m in found.matrices if (m.method, m.order) == (method, order)]
-        if not matrices:
-            continue
-        gaps = [mean.at for mean in matrices[0].gaps if any(m.gaps for m in matrices)]
-        rows = [[matrix.kind.value, *(percent(mean.mean) for mean in matrix.gaps)] for matrix in matrices]
-        title = f"{method}, {matrices[0].edits} edits, order {order}, x100, by number of later edits"
-        show_table(title, ["metric", *map(str, gaps)], rows)
-    if not found.matrices:
-        say_result("no cell was probed")
+        if matrices:
+            shown = sorted({mean.at for mean in matrices[0].decay if mean.at in lags})
+            means = [{mean.at: mean.mean for mean in matrix.decay} for matrix in matrices]
+            rows = [
+                [matrix.kind.value, *(percent(mean[lag]) for lag in shown)]
+                for matrix, mean in zip(matrices, means, strict=True)
+            ]
+            title = f"{method}, {matrices[0].edits} edits, order {order}, x100, by number of later edits"
+            show_table(title, ["metric", *map(str, shown)], rows)

@@ -76,6 +76,7 @@ def run(
     """Edit a model with every method, one case at a time, and measure; a killed run goes on where it was."""
     from flows.cli import prefect_settings
 
+    part = _shard(shard)
     with prefect_settings() as settings:
         from eval.plan import Options
         from flows.evaluate import evaluate, options_for
@@ -83,7 +84,7 @@ def run(
 
         others = Options(
             tokens=tokens if generate else 0, limit=limit, edits_at_once=edits_at_once, block=block,
-            shard=_shard(shard),
+            shard=part,
         )  # fmt: skip
         options = options_for(model, protocol, precision, device, others)
         show_counts(evaluate(settings, version, model, tuple(method or ()), options, workers, ray))
