@@ -277,7 +277,7 @@ def _show(summary: Summary, version: str) -> None:
 
 
 def _show_lags(found: Sequential, order: str) -> None:
-    """Print the mean of each metric right after the edit, and after the numbers of later edits of the papers."""
+    """Print the mean of each metric right after the edit, and at the papers' numbers of later edits."""
     lags = (0, *PAPER_GAPS, *VLKEB_GAPS)
     for method in found.methods:
         matrices = [m for m in found.matrices if (m.method, m.order) == (method, order)]
