@@ -52,7 +52,7 @@ def without_train_split(release: Release) -> Release:
 
 
 def with_long_texts(release: Release) -> Release:
-    long = {"original_text": "a word " * 2500, "edited_text": "another " * 2500}
+    long = {"original_text": "a word " * 700, "edited_text": "another " * 700}
     return _with(release, (entry.item.model_copy(update=long) for entry in release.items))
 
 
