@@ -12,7 +12,7 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 VERSION ?= 0.1.0
 
-.PHONY: help setup setup-label-studio sample demo test check label-studio lock build clean
+.PHONY: help setup setup-label-studio sample demo test check bench bench-gpu label-studio lock build clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -25,7 +25,7 @@ setup-label-studio: $(STUDIO)/.done ## Install Label Studio in its own environme
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PY) -m venv $(VENV)
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[eval,sample,dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[eval,ray,sample,dev]'
 	@! $(BIN)/uv pip list --python $(BIN)/python 2>/dev/null | grep -iE '^nvidia-|^triton' || (echo "CUDA packages came in; constraints.txt must pin torch" && false)
 	touch $@
 
@@ -55,6 +55,14 @@ check: $(VENV)/.done ## ruff, mypy --strict, import layers, length of files and 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest tests/unit/test_layers.py
+
+bench: $(VENV)/.done ## How many times faster than a plain loop the evaluator is, on this CPU (two to five minutes)
+	$(BIN)/python -m eval.bench.speed
+
+# Where torch with CUDA is installed already (this project's own is the CPU build): PYTHON=python3 make bench-gpu
+PYTHON ?= $(BIN)/python
+bench-gpu: ## Seconds an edit at real shapes on a GPU, for docs/benchmarks.md (PYTHON: one with a CUDA build of torch)
+	$(PYTHON) -m eval.bench.gpu
 
 label-studio: setup ## Keep Label Studio up for a person to try; prints the address and the account
 	$(BIN)/mmke label-studio
