@@ -159,6 +159,13 @@ def fast_model(loaded: Loaded, options: Options) -> SplitModel:
     return SplitModel(loaded, batched=options.device != "cpu")
 
 
+def default_device(model: str) -> str:
+    """Return where a model runs when nobody says: a real one on a GPU that torch sees, else on the CPU."""
+    import torch
+
+    return "cuda" if model not in set(Family) and torch.cuda.is_available() else "cpu"
+
+
 def check_device(device: str) -> None:
     """Raise PrerequisiteError when torch does not see the device."""
     import torch

@@ -21,6 +21,7 @@ from eval.methods import (
     accumulating,
     check_device,
     check_methods,
+    default_device,
     editors_for,
     fast_model,
     loaded_model,
@@ -248,10 +249,7 @@ def options_for(
 
     On a CPU everything is exact by default. Raises PrerequisiteError for a word that means nothing.
     """
-    import torch
-
-    gpu = model not in set(Family) and torch.cuda.is_available()
-    where = device or ("cuda" if gpu else "cpu")
+    where = device or default_device(model)
     try:
         meaning = Protocol(protocol)
         exactness = Precision(precision or ("exact" if where == "cpu" else "default"))
