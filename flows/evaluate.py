@@ -30,7 +30,7 @@ from eval.methods import (
 from eval.models.precision import Precision
 from eval.models.tiny import Family
 from eval.orders import Lookback, Order, lookback
-from eval.plan import Options
+from eval.plan import Options, planned_cases
 from eval.records import EvalRecord, Protocol, RunIdentity
 from eval.runner import Job, open_run, opened, run_all
 from eval.sequential import SequentialRun
@@ -96,16 +96,17 @@ def evaluate_in_sequence(
 ) -> list[StageCount]:
     """Edit a model with one case on top of the other, and ask all earlier ones again at each look back.
 
-    methods: none for all that accumulate. back: none for as many edits as the settings say.
+    methods: none for all that accumulate. back: none for as many edits as the settings say, or all of a
+    smaller release.
     """
     chosen, order = options or Options(tokens=0), order or Order()
-    back = back or lookback(settings.sequential_edits)
     names = list(methods) or [name for name in settings.methods if name in accumulating()]
     wrong = [name for name in names if name in METHODS and name not in accumulating()]
     if wrong:
         message = f"{wrong[0]} makes single edits only; {', '.join(accumulating())} make sequences"
         raise PrerequisiteError(message)
     release = open_release(settings.releases / version)
+    back = back or lookback(min(settings.sequential_edits, len(planned_cases(release, None))))
     folder = evaluation_folder(settings, version, model, replace(chosen, tokens=Options().tokens))
     cells = 0
     with progress() as show:
