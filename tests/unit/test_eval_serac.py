@@ -4,87 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from curation.errors import PrerequisiteError
-from curation.records import Split
-from eval.cases import edit_cases
 from eval.editors import serac as module
 from eval.editors.demonstrations import fact_of
 from eval.editors.port import EditRequest
-from eval.editors.scope import Scope, pretrained_scope
-from eval.editors.serac import Serac
-from eval.editors.serac_memory import SeracMemory, behind, mixture
-from eval.editors.settings import settings_for
-from eval.models.network import Network
-from eval.models.port import Edit, Picture, Question
+from eval.editors.serac_memory import behind, mixture
+from eval.models.port import Edit, Question
 from eval.models.tiny import Family
-from eval.records import Dialect, EditCase, Unscored
-from tests.unit.eval_release import make_release
+from eval.records import Dialect, Unscored
+from tests.unit.serac_memories import EVAL, FAMILIES, distant, memory, model, picture, request, scope, trained
 from tests.unit.tiny_networks import plain, split
-
-torch.set_num_threads(1)
-RELEASE = make_release()
-TRAIN = list(edit_cases(RELEASE, Split.TRAIN))
-EVAL = list(edit_cases(RELEASE, Split.EVAL))
-FAMILIES = list(Family)
-
-
-def short(*told: Any) -> Any:
-    return replace(settings_for(*told), steps=4, validate_every=2, checkpoint_every=2)
-
-
-@cache
-def model(family: Family = Family.LLAVA) -> Network:
-    return split(family)
-
-
-@cache
-def trained(family: Family = Family.LLAVA, dialect: Dialect = Dialect.CLEAN) -> Serac:
-    import tempfile
-
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(module, "settings_for", short)
-        return Serac.trained(TRAIN, RELEASE.image, model(family), dialect, Path(folder), "x", lambda *_: None)
-
-
-def picture(sha256: str) -> Picture:
-    return Picture(sha256, RELEASE.image(sha256))
-
-
-def request(case: EditCase, dialect: Dialect = Dialect.CLEAN, family: Family = Family.LLAVA) -> EditRequest:
-    question = Question(case.request, case.target, picture(case.image))
-    return EditRequest(case, model(family).encode(question, dialect))
-
-
-def memory(*cases: EditCase, family: Family = Family.LLAVA, dialect: Dialect = Dialect.CLEAN) -> SeracMemory:
-    """Return the memory after so many edits."""
-    edit: Any = Edit()
-    for case in cases:
-        (edit,) = trained(family, dialect).edit(model(family), [request(case, dialect, family)], edit)
-    return edit.memory if cases else trained(family, dialect).memory
-
-
-def scope(dialect: Dialect = Dialect.CLEAN) -> Scope:
-    return memory(dialect=dialect).scope
-
-
-def distant(held: SeracMemory, squared: float) -> SeracMemory:
-    """Return the memory with scores of exp(-squared) for every question."""
-
-    class At:
-        def best(self, *_: Any) -> tuple[torch.Tensor, int]:
-            return torch.tensor(-squared).exp(), 0
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(held.scope, name)
-
-    return replace(held, scope=At())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dialect", [Dialect.CLEAN, Dialect.TRAINER])
@@ -247,100 +179,5 @@ def test_training_and_a_failing_pass_leave_the_base(family: Family) -> None:
     assert model(family).state_digest() == fresh.state_digest()
 
 
-def raises(*_: Any) -> None:
+def raises(*_: object) -> None:
     raise RuntimeError("out of memory")
-
-
-def test_the_reference_never_trains_blip2s_linear_and_the_clean_dialect_does() -> None:
-    settings = settings_for(module.SeracSettings, "serac", "tiny-blip2")
-    fresh = module.untrained_models(model(Family.BLIP2), settings, Dialect.CLEAN)[1]
-    untrained = fresh.tensors["linear.weight"]
-    kept = trained(Family.BLIP2, Dialect.TRAINER).memory.counterfactual.tensors["linear.weight"]
-    moved = trained(Family.BLIP2, Dialect.CLEAN).memory.counterfactual.tensors["linear.weight"]
-    assert torch.equal(untrained, kept)
-    assert not torch.equal(untrained, moved)
-
-
-def test_a_second_run_reads_the_trained_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "settings_for", short)
-    told = (TRAIN, RELEASE.image, model(), Dialect.CLEAN, tmp_path)
-    steps: list[int] = []
-    first = Serac.trained(*told, "x", lambda *at: steps.append(at[1]))
-    count = len(steps)
-    again = Serac.trained(*told, "x", lambda *at: steps.append(at[1]))
-    assert (count, len(steps)) == (4, 4)
-    assert first.hyper_parameters() == again.hyper_parameters()
-    Serac.trained(*told, "another release", lambda *at: steps.append(at[1]))
-    assert len(steps) == 8
-
-
-def test_a_killed_training_goes_on_to_the_same_models(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "settings_for", short)
-    told = (TRAIN, RELEASE.image, model(), Dialect.CLEAN, tmp_path, "x")
-
-    def dies(_: str, step: int, __: int) -> None:
-        if step == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        Serac.trained(*told, dies)
-    steps: list[int] = []
-    resumed = Serac.trained(*told, lambda *at: steps.append(at[1]))
-    assert steps == [3, 4]
-    assert resumed.hyper_parameters() == trained().hyper_parameters()
-
-
-def test_a_directory_without_a_classifier_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PrerequisiteError, match="classifier cannot be loaded"):
-        pretrained_scope(str(tmp_path), model(), Dialect.CLEAN)
-
-
-def saved_classifier(folder: Path) -> Path:
-    """Write a DistilBERT with a word-piece tokeniser of a few words."""
-    from transformers import BertTokenizer, DistilBertConfig, DistilBertModel
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "what", "is", "it", "?", "a", "tower"]
-    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
-    BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
-    config = DistilBertConfig(vocab_size=len(words), dim=8, hidden_dim=8, n_layers=1, n_heads=2)
-    DistilBertModel(config).save_pretrained(folder)
-    return folder
-
-
-def test_a_pretrained_classifier_reads_what_the_references_tokeniser_gives(tmp_path: Path) -> None:
-    from transformers import AutoTokenizer
-
-    scope = pretrained_scope(str(saved_classifier(tmp_path)), model(), Dialect.TRAINER)
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
-    # easyeditor/trainer/algs/SERAC.py, build_cls_cache_inputs and embedding_logsim_matrix.
-    cached = "What is it? A" + tokenizer.sep_token
-    assert list(scope.of_edit("What is it? A tower")) == tokenizer(cached)["input_ids"]
-    asked = Question("What is it?", "A tower")
-    assert list(scope.of_question(asked, scored=True)) == tokenizer("What is it? A tower")["input_ids"]
-
-
-def test_models_in_local_folders_are_trained_like_the_named_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "settings_for", short)
-    network, (bert, opt) = model(Family.BLIP2), (tmp_path / "bert", tmp_path / "opt")
-    bert.mkdir()
-    network.module.language_model.save_pretrained(opt)
-    told = (TRAIN, RELEASE.image, network, Dialect.CLEAN, tmp_path, "x", lambda *_: None)
-    where = {"classifier": str(saved_classifier(bert)), "counterfactual": str(opt)}
-    serac = Serac.trained(*told, **where)
-    assert serac.hyper_parameters()["counterfactual"] == str(opt)
-    edit = serac.edit(network, [request(EVAL[0], family=Family.BLIP2)], Edit())[0]
-    assert isinstance(edit, Edit)
-    assert network.read([request(EVAL[0], family=Family.BLIP2).prompt], edit)[0].predicted_ids
-
-
-def test_a_counterfactual_model_with_more_tokens_than_the_base_is_refused() -> None:
-    from eval.editors.counterfactual import small_copy
-
-    larger = small_copy(model(Family.BLIP2))
-    larger.config.vocab_size = 10_000
-    with pytest.raises(PrerequisiteError, match="10000 tokens"):
-        module.SmallModel(larger, model(Family.BLIP2), 0, trained_linear=True)
