@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from eval.editors.fine_tuning import FineTuning
 from eval.editors.ft_llm import FtLlm
 from eval.editors.none import NoEdit
 from eval.editors.port import EditRequest
-from eval.models.port import Edit, MultimodalModel
+from eval.models.port import Edit, MultimodalModel, Prompt
 from eval.models.split import SplitModel
 from eval.models.tiny import Family, prepare_runtime
 from eval.orders import Lookback, Order, lookback
@@ -190,3 +191,54 @@ def test_what_cannot_be_a_sequence_is_refused(tmp_path: Path) -> None:
         SequentialRun(release(), model(), NoEdit(), ORDER, lookback(3), OPTIONS, tmp_path)
     with pytest.raises(PrerequisiteError, match="has 7"):
         sequence(tmp_path, lookback(8))
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A memory that leans to other tokens with every entry."""
+
+    entries: tuple[str, ...] = ()
+
+    def mix(
+        self, model: MultimodalModel, prompts: Sequence[Prompt], logits: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        lean = torch.linspace(-40, 40, logits[0].shape[-1]).roll(sum(map(len, self.entries)))
+        return [(rows + lean).log_softmax(-1) for rows in logits]
+
+    def generate(self, model: MultimodalModel, prompts: Sequence[Prompt], tokens: int) -> list[str]:
+        return ["" for _ in prompts]
+
+
+class Remembers:
+    """An editor with a memory instead of weights, as SERAC; is terminated in its nth edit."""
+
+    name, accumulates = "SERAC", True
+
+    def __init__(self, nth: int = 99) -> None:
+        self.left = nth
+
+    def hyper_parameters(self) -> dict[str, float | int | str]:
+        return {}
+
+    def edit(
+        self, model: MultimodalModel, requests: Sequence[EditRequest], onto: Edit
+    ) -> list[Edit | Unscored]:
+        self.left -= 1
+        if self.left == 0:
+            raise SystemExit(143)
+        before = onto.memory.entries if isinstance(onto.memory, Tally) else ()
+        return [Edit(memory=Tally((*before, request.case.target))) for request in requests]
+
+
+def test_a_memory_is_made_again_of_its_entries_when_a_killed_run_goes_on(tmp_path: Path) -> None:
+    def run(out: Path, editor: Remembers) -> SequentialRun:
+        return SequentialRun(release(), model(), editor, ORDER, lookback(4), OPTIONS, out)
+
+    expected = finished(run(tmp_path / "whole", Remembers()), tmp_path / "whole")
+    assert expected[0, 1].readings != expected[0, 3].readings
+    with pytest.raises(SystemExit):
+        run(tmp_path / "killed", Remembers(4)).run(lambda *_: None)
+    assert 0 < len(cells(tmp_path / "killed")) < len(expected)
+    rest = Remembers()
+    assert finished(run(tmp_path / "killed", rest), tmp_path / "killed") == expected
+    assert rest.left == 99 - 4  # three entries made again, one new
