@@ -27,6 +27,9 @@ SHA = "0" * 64
 SMALL = replace(
     settings_for(KeSettings, "ke", "tiny-llava"),
     condition=16,
+    max_scale=1.0,
+    rate=3e-4,
+    margin=1e-2,
     hidden=8,
     steps=12,
     warmup=2,

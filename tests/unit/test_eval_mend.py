@@ -28,6 +28,7 @@ SMALL = replace(
     settings_for(MendSettings, "mend", "tiny-llava"),
     rank=8,
     rate=1e-3,
+    rate_rate=1e-4,
     steps=12,
     validate_every=6,
     checkpoint_every=2,
