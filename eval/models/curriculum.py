@@ -1,4 +1,4 @@
-"""How the tiny model is trained: sizes, phases, rates, as one frozen value."""
+"""How a tiny model is trained: sizes, phases, rates, as one frozen value."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class TinyTraining:
     """Everything that the trained weights depend on beside the lessons.
 
     The vision tower learns alone to tell the release's subjects apart, and is frozen, as LLaVA starts
-    from a frozen CLIP. The language model learns to copy: a new fact in the context is of no use to a
-    model that cannot repeat a word it has just read, and with larger steps it does not learn that in any
-    reasonable time; a few rows in every later step keep it. Then pictures come before texts: a model that
-    may answer from the text alone never learns to look. New facts in the context come last, when there is
-    knowledge to overrule.
+    from a frozen CLIP and BLIP-2 from a frozen EVA-CLIP. The language model learns to copy: a new fact in
+    the context is of no use to a model that cannot repeat a word it has just read, and with larger steps it
+    does not learn that in any reasonable time; a few rows in every later step keep it. Then pictures come
+    before texts: a model that may answer from the text alone never learns to look. New facts in the context
+    come last, when there is knowledge to overrule.
 
-    gain: factor on the initial matrices of projector and token embeddings, which at 0.02 are too small
+    gain: factor on the initial matrices of connector and token embeddings, which at 0.02 are too small
     to be heard. demonstrations: as many as IKE shows, in one in-context step of four, and then a quarter
     as many lessons, because they are four times as long. checkpoint_every: steps that a kill can cost.
     checked: at most so many lessons of a kind are asked for the quality log.

@@ -53,23 +53,15 @@ class Pupil:
         losses = cross_entropy(logits, labels, reduction="none")
         return (losses * torch.tensor(weights)).sum()
 
-    def copying_loss(self, said: Sequence[Sequence[int]], offset: int) -> Tensor:
-        """Return the mean loss of saying rows of equal length a second time, from the second token on.
-
-        offset: of the first position, for OPT, which learns each position by itself and would not copy where
-        it never did; to Llama only distances matter.
-        """
+    def copying_loss(self, said: Sequence[Sequence[int]]) -> Tensor:
+        """Return the mean loss of saying rows of equal length a second time, from the second token on."""
         import torch
         from torch.nn.functional import cross_entropy
 
         lead = self.network.layout.text_lead
         first = len(lead) + len(said[0])
         ids = torch.tensor([[*lead, *row, *row] for row in said])
-        places = {}
-        if self.network.name == Family.BLIP2.value:
-            room = self.network.layout.max_tokens - ids.shape[1]
-            places["position_ids"] = (torch.arange(ids.shape[1]) + min(offset, room)).expand_as(ids)
-        hidden = self._hidden(self.network.decoder.embed(ids), **places)[:, first:-1]
+        hidden = self._hidden(self.network.decoder.embed(ids))[:, first:-1]
         return cross_entropy(self.network.decoder.head(hidden).flatten(0, 1), ids[:, first + 1 :].flatten())
 
     def knows(self, lesson: Lesson) -> bool:
@@ -120,9 +112,7 @@ class Pupil:
                     self._seen[digest] = self.look([digest])[0]
         return torch.stack([self._seen[digest] for digest in digests])
 
-    def _hidden(self, embeds: Tensor, **places: Tensor) -> Tensor:
+    def _hidden(self, embeds: Tensor) -> Tensor:
         """Return the language model's last states [rows, positions, width]."""
-        states: Tensor = self.network.decoder.body(
-            inputs_embeds=embeds, use_cache=False, **places
-        ).last_hidden_state
+        states: Tensor = self.network.decoder.body(inputs_embeds=embeds, use_cache=False).last_hidden_state
         return states

@@ -21,8 +21,6 @@ from warehouse.release import Release
 
 # Raised when the way of training changes, so that no earlier model stands in for its result.
 _RECIPE = 2
-# Positions up to which a text with demonstrations reaches.
-_FARTHEST = 500
 Progress = Callable[[str, int, int], None]
 
 
@@ -148,8 +146,7 @@ class Course:
             if batch:
                 (self._pupil.loss(batch) / max(1, len(short))).backward()  # type: ignore[no-untyped-call]
         if phase.copying:
-            rows, offset = self._random_rows(rng, phase.copying), rng.randrange(_FARTHEST)
-            self._pupil.copying_loss(rows, offset).backward()  # type: ignore[no-untyped-call]
+            self._pupil.copying_loss(self._random_rows(rng, phase.copying)).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._pupil.learning, 1.0)
         self._optimizer.step()
 
