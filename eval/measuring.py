@@ -54,7 +54,8 @@ def measure(
     for probe in probes:
         reading = next(readings) if probe.prompt is not None else Reading(unscored=probe.unscored)
         text = next(texts) if tokens and probe.asked is not None else None
-        found.append(_kept(probe, reading, base.get(probe.probe.probe_id), text))
+        kept = _kept(probe, reading, base.get(probe.probe.probe_id), text)
+        found.append(kept.model_copy(update={"dropped": edit.dropped}) if edit.dropped else kept)
     return tuple(found)
 
 
@@ -68,7 +69,9 @@ def _kept(planned: PlannedProbe, edited: Reading, base: Reading | None, text: st
     reason = edited.unscored or (base.unscored if local and base is not None else None)
     if planned.prompt is None or reason is not None:
         return _no_reading(probe, reason or Unscored.NO_LABELS)
-    depth = 1 if probe.kind is ProbeKind.T_LOC else None
+    # The reference compares first choices there, at every position; ten would be ten times the record.
+    shallow = probe.kind is ProbeKind.T_LOC and planned.prompt.locality_rows != planned.prompt.label_rows
+    depth = 1 if shallow else None
     tops = (base.top_ids, edited.top_ids) if local and base is not None else ((), ())
     before, after = (tuple(row[:depth] for row in rows) for rows in tops)
     return ProbeReading(

@@ -72,8 +72,8 @@ class CaseProbe(Record):
 class EditCase(Record):
     """One edit: make the model answer request, asked about image, with target; then ask the probes.
 
-    original_text: what held before, '' where the edit overwrites nothing. fine_type, user_name: what orders of
-    a sequential run go by; user_name is None but for user-specific edits.
+    original_text: what held before, '' where the edit overwrites nothing. fine_type, user_name: what orders
+    of a sequential run go by; user_name is None but for user-specific edits.
     """
 
     case_id: str
@@ -94,9 +94,10 @@ class ProbeReading(Record):
     """What base and edited model made of one probe, as ids: every score can be made from it again.
 
     label_ids: the answer's token ids. predicted_ids: the edited model's first choice at each label.
-    base_top, edited_top: at each position that the dialect compares, the TOP_K likeliest tokens of the base and
-    of the edited model, best first (one for T-Loc); locality probes only. generated: the edited model's free
-    (greedy) answer, None when none was asked for. A probe with a reason in unscored has no ids.
+    base_top, edited_top: at each position that the dialect compares, the TOP_K likeliest tokens of the base
+    and of the edited model, best first (one where T-Loc compares all positions); locality probes only.
+    generated: the edited model's free (greedy) answer, None when none was asked for. dropped: demonstrations
+    that the model's positions had no room for (IKE). A probe with a reason in unscored has no ids.
     """
 
     probe_id: str
@@ -106,6 +107,7 @@ class ProbeReading(Record):
     base_top: tuple[tuple[int, ...], ...] = ()
     edited_top: tuple[tuple[int, ...], ...] = ()
     generated: str | None = None
+    dropped: int = 0
     unscored: Unscored | None = None
 
 

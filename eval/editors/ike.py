@@ -24,13 +24,6 @@ class InContext:
     k: int
 
 
-@dataclass(frozen=True)
-class InContextEdit(Edit):
-    """A context, with the number of demonstrations left out of it because they did not fit the model."""
-
-    dropped: int = 0
-
-
 class Ike:
     """The method IKE; nothing in the weights changes (easyeditor/models/ike/ike_main.py)."""
 
@@ -73,7 +66,7 @@ class Ike:
         """Return each case's context: its nearest demonstrations, its own copy, the new fact.
 
         The farthest demonstrations are left out until every prompt of the case fits the model, the own copy
-        last of all; an InContextEdit says how many. Where the new fact alone is too long: Unscored.TOO_LONG.
+        last of all; the edit says how many. Where the new fact alone is too long: Unscored.TOO_LONG.
         onto: always the unedited model.
         """
         found = self._pool.nearest([request.case for request in requests], self._settings.k)
@@ -83,7 +76,7 @@ class Ike:
 
     def _fitted(
         self, model: MultimodalModel, request: EditRequest, nearest: Sequence[Demonstration]
-    ) -> InContextEdit | Unscored:
+    ) -> Edit | Unscored:
         case = request.case
         # From the one to drop last to the one to drop first.
         kept = [copy_demonstration(case), *nearest]
@@ -95,7 +88,7 @@ class Ike:
         count = _largest(len(kept), lambda count: self._fits(model, questions, shown(count)))
         if count is None:
             return Unscored.TOO_LONG
-        return InContextEdit(context=shown(count), dropped=len(kept) - count)
+        return Edit(context=shown(count), dropped=len(kept) - count)
 
     def _fits(self, model: MultimodalModel, questions: Sequence[Question], shown: str) -> bool:
         """Return whether the model takes every question after a context, the longest asked first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from eval.models.port import Edit, MultimodalModel, Part
@@ -33,4 +34,4 @@ def edit_of(model: MultimodalModel, onto: Edit, updates: Mapping[str, Tensor]) -
     weights = added(model, onto.weights, updates)
     if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
         return Unscored.NOT_FINITE
-    return Edit({**onto.weights, **weights}, onto.context, onto.memory)
+    return replace(onto, weights={**onto.weights, **weights})

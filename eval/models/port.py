@@ -123,11 +123,13 @@ class Edit:
     """What an editor changes, as a value: the model itself is never written to.
 
     weights: full tensors that stand in for the model's of the same name. context: text before every question.
-    memory: what to ask beside the model. An empty edit is the unedited model.
+    dropped: demonstrations that had no room in it. memory: what to ask beside the model. An empty edit is the
+    unedited model.
     """
 
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     context: str = ""
+    dropped: int = 0
     memory: Memory | None = None
 
 

@@ -13,7 +13,7 @@ from curation.errors import PrerequisiteError
 from curation.records import EditType, Split
 from eval.cases import edit_cases
 from eval.editors.demonstrations import Pool, copy_demonstration, demonstrations, fact_of
-from eval.editors.ike import Ike, InContext, InContextEdit
+from eval.editors.ike import Ike, InContext
 from eval.editors.port import EditRequest
 from eval.models.port import DoesNotFitError, Edit, Picture, Prompt, Question
 from eval.records import Dialect, EditCase, Unscored
@@ -105,7 +105,7 @@ def test_the_context_is_demonstrations_then_the_own_copy_then_the_fact() -> None
     ike = Ike(Pool([*TRAIN, near], LetterCounts()), InContext(1), Dialect.IKE)
     edit = ike.edit(Words(), [request_of(case, Words())], Edit())[0]  # type: ignore[arg-type]
     own = copy_demonstration(case).search_text
-    assert isinstance(edit, InContextEdit)
+    assert isinstance(edit, Edit)
     assert edit.context == own + own + f"New Fact: {fact_of(case)}\nPrompt: "
     assert (edit.dropped, edit.weights) == (0, {})
 

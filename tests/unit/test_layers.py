@@ -23,6 +23,7 @@ HOMES = {
     "torch": "eval",
     "transformers": "eval",
     "sentence_transformers": "eval",
+    "ray": "eval",
     "openai": "curation/drafting",
     "label_studio_sdk": "curation/reviewing",
 }
