@@ -16,6 +16,7 @@ import typer
 
 from curation.errors import ForgeError
 from flows.evaluate_cli import evaluate_app
+from flows.model_cli import model_app
 
 if TYPE_CHECKING:
     from flows.settings import Settings
@@ -35,6 +36,7 @@ app = typer.Typer(
 release_app = typer.Typer(no_args_is_help=True, help="Cut and verify releases.")
 app.add_typer(release_app, name="release")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(model_app, name="model")
 
 Version = Annotated[str, typer.Argument(help="Three numbers, such as 0.1.0.")]
 Scripted = Annotated[

@@ -145,7 +145,7 @@ def pretrained_scope(where: str, model: Network, dialect: Dialect) -> Scope:
     from transformers import AutoTokenizer, DistilBertModel
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(where)
+        tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
         module = DistilBertModel.from_pretrained(where, dropout=0.0, attention_dropout=0.0).eval()
     except (OSError, ValueError) as error:
         message = f"SERAC's classifier cannot be loaded from {where}: {error}; give a directory with one"

@@ -79,3 +79,11 @@ def test_a_sequence_shares_a_summary_with_earlier_ones_of_its_meaning_only() -> 
     ]
     kept = list(of_sequences(records, {"FT-LLM": runs[0]}))
     assert [(record.run, record.step) for record in kept] == [(runs[0], steps[0]), (runs[2], steps[0])]
+
+
+def test_a_conversion_without_its_files_names_what_is_missing(tmp_path: Path) -> None:
+    asked = [f"--{name}={tmp_path / name}" for name in ("vit", "qformer", "projection", "vicuna", "out")]
+    error = CliRunner().invoke(app, ["model", "convert-minigpt4", *asked]).exception
+    assert isinstance(error, PrerequisiteError)
+    assert "Vicuna" in str(error)
+    assert not (tmp_path / "out").exists()
