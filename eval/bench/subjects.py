@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,15 +102,19 @@ def _blip2(name: str, layers: int | None) -> tuple[Any, Layout]:
 
 def editors(model: Network, train: Sequence[EditCase], dialect: Dialect, cache: Path) -> dict[str, Editor]:
     """Return the six methods with a model's own hyper-parameters; those that are trained, untrained."""
-    makers: dict[str, Callable[[], Editor]] = {
-        "FT-LLM": lambda: FtLlm.for_model(model.name),
-        "FT-Alignment": lambda: FtAlignment.for_model(model.name),
-        "IKE": lambda: Ike.prepared(train, dialect, model, cache, sentence_encoder()),
-        "SERAC": lambda: _serac(model, dialect),
-        "MEND": lambda: _mend(model),
-        "KE": lambda: _ke(model, train, dialect),
+    made: dict[str, Editor] = {
+        "FT-LLM": FtLlm.for_model(model.name),
+        "FT-Alignment": FtAlignment.for_model(model.name),
+        "IKE": Ike.prepared(train, dialect, model, cache, sentence_encoder()),
     }
-    return {name: make() for name, make in makers.items()}
+    return made | {name: untrained(name, model, train, dialect) for name in ("SERAC", "MEND", "KE")}
+
+
+def untrained(method: str, model: Network, train: Sequence[EditCase], dialect: Dialect) -> Editor:
+    """Return SERAC, MEND or KE as it is before its training on some cases."""
+    if method == "SERAC":
+        return _serac(model, dialect)
+    return _mend(model) if method == "MEND" else _ke(model, train, dialect)
 
 
 def _mend(model: Network) -> Editor:

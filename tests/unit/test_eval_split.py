@@ -7,6 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from curation.records import Split
+from eval.bench.subjects import untrained
+from eval.cases import edit_cases
 from eval.editors.fine_tuning import FineTuning, FineTuningEditor
 from eval.editors.ft_alignment import FtAlignment
 from eval.editors.ft_llm import FtLlm
@@ -20,10 +23,12 @@ from eval.models.split import SplitModel
 from eval.models.tiny import Family, TinyShape
 from eval.records import Dialect
 from tests.unit import tiny_networks
+from tests.unit.eval_release import make_release
 
 FAMILIES = list(Family)
 DIALECTS = [Dialect.CLEAN, Dialect.TRAINER, Dialect.KE]
 SETTINGS = FineTuning(steps=8, learning_rate=3e-3, at_once=1)
+CASE = next(edit_cases(make_release(), Split.TRAIN))
 LONG = "It is a concert hall in Peru, and dates from 1743."
 
 
@@ -140,6 +145,22 @@ def test_factors_are_those_of_a_full_pass_and_make_the_gradient(family: Family) 
         assert torch.equal(slow[name].inputs, fast[name].inputs)
         assert torch.equal(slow[name].deltas, fast[name].deltas)
         torch.testing.assert_close(fast[name].deltas.T @ fast[name].inputs, gradient)
+
+
+@pytest.mark.parametrize("method", ["MEND", "KE"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_hyper_networks_give_the_same_weights_and_ids(family: Family, method: str) -> None:
+    plain, split = pair(family, Dialect.CLEAN)
+    told = [EditRequest(CASE, one.prompt) for one in requests(split, Dialect.CLEAN)]
+    editor = untrained(method, split, [CASE], Dialect.CLEAN)
+    slow, fast = (editor.edit(model, told, Edit()) for model in (plain, split))
+    for one, other in zip(slow, fast, strict=True):
+        assert isinstance(one, Edit) and isinstance(other, Edit)
+        for name, tensor in one.weights.items():
+            assert not torch.equal(tensor, plain.tensors(Part.TOP_MLPS)[name])
+            torch.testing.assert_close(other.weights[name], tensor, atol=1e-6, rtol=0)
+        read = split.read(probes(split, Dialect.CLEAN), other)
+        assert read == plain.read(probes(plain, Dialect.CLEAN), one)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
