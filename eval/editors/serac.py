@@ -13,13 +13,14 @@ from eval.editors.demonstrations import fact_of
 from eval.editors.drills import Pictures
 from eval.editors.fitting import Progress, Schedule, fit, split
 from eval.editors.port import EditRequest
+from eval.editors.room import has_room, questions_of
 from eval.editors.scope import Scope, pretrained_scope, tiny_scope
 from eval.editors.serac_memory import SeracMemory
 from eval.editors.serac_training import SeracSettings, SeracTrainee, models, set_models
 from eval.editors.settings import settings_for
 from eval.editors.trained_state import Notes, State, cached
 from eval.models.network import Network
-from eval.models.port import DoesNotFitError, Edit, MultimodalModel, Question
+from eval.models.port import Edit, MultimodalModel
 from eval.records import Dialect, EditCase, Unscored
 
 if TYPE_CHECKING:
@@ -105,23 +106,10 @@ class Serac:
         held = onto.memory if isinstance(onto.memory, SeracMemory) else self.memory
         return [
             replace(onto, memory=held.grown(fact_of(request.case)))
-            if self._fits(model, request)
+            if has_room(model, questions_of(request), f"{fact_of(request.case)} ", self._dialect)
             else Unscored.TOO_LONG
             for request in requests
         ]
-
-    def _fits(self, model: MultimodalModel, request: EditRequest) -> bool:
-        text, picture = fact_of(request.case), request.prompt.question.picture
-        for probe in request.case.probes:
-            shown = picture if probe.image_role is not None else None
-            question = Question(probe.question, probe.answer, shown, f"{text} ")
-            try:
-                model.encode(question, self._dialect)
-            except DoesNotFitError as error:
-                # An answer without labels is that probe's own matter.
-                if error.reason is Unscored.TOO_LONG:
-                    return False
-        return True
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:
