@@ -27,7 +27,7 @@ from tests.unit.eval_release import make_release
 
 FAMILIES = list(Family)
 DIALECTS = [Dialect.CLEAN, Dialect.TRAINER, Dialect.KE]
-SETTINGS = FineTuning(steps=8, learning_rate=3e-3, at_once=1)
+SETTINGS = FineTuning(steps=8, learning_rate=3e-3)
 CASE = next(edit_cases(make_release(), Split.TRAIN))
 LONG = "It is a concert hall in Peru, and dates from 1743."
 
@@ -90,7 +90,7 @@ def test_fine_tuning_gives_the_same_bits_and_ids(family: Family, editor: FineTun
 @pytest.mark.parametrize("family", FAMILIES)
 def test_edits_made_side_by_side_are_those_made_alone(family: Family, part: Part) -> None:
     # The reference's own rate: Adam makes a step of the size of the rate from any noise.
-    settings = FineTuning(steps=10, learning_rate=1e-4, at_once=2)
+    settings = FineTuning(steps=10, learning_rate=1e-4)
     editor = (FtLlm if part is Part.LAST_MLP else FtAlignment)(settings)
     batched = SplitModel(tiny_networks.loaded(family), batched=True)
     together = editor.edit(batched, requests(batched, Dialect.CLEAN), Edit())
@@ -207,7 +207,7 @@ def test_the_model_is_untouched_by_edits_and_by_an_exception_in_one() -> None:
 
 def test_a_diverged_edit_is_unscored_and_the_next_is_not() -> None:
     _, split = pair(Family.LLAVA, Dialect.CLEAN)
-    wild = FtLlm(FineTuning(steps=2, learning_rate=float("inf"), at_once=1))
+    wild = FtLlm(FineTuning(steps=2, learning_rate=float("inf")))
     assert [str(one) for one in wild.edit(split, requests(split, Dialect.CLEAN), Edit())] == ["nan", "nan"]
     calm = FtLlm(SETTINGS).edit(split, requests(split, Dialect.CLEAN), Edit())
     assert all(isinstance(one, Edit) for one in calm)
