@@ -194,7 +194,7 @@ def test_the_multiplier_rises_while_updates_are_too_large(margin: float, rises: 
 def test_the_loss_is_the_targets_and_the_bounded_norm() -> None:
     model, case = split(Family.LLAVA), train_cases()[0]
     loose, tight = (apprentice(model, replace(SMALL, margin=margin)) for margin in (0.5, 0.25))
-    assert float(tight.loss(case) - loose.loss(case)) == pytest.approx(0.25, abs=1e-5)
+    assert float((tight.loss(case) - loose.loss(case)).detach()) == pytest.approx(0.25, abs=1e-5)
     prompt, logits, changes = loose._edited(case)
     size = sum(float(change.detach().square().mean().sqrt()) for change in changes.values()) / len(changes)
     chosen = logits.log_softmax(-1)[range(len(prompt.label_ids)), list(prompt.label_ids)]
