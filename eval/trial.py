@@ -9,7 +9,7 @@ from eval.case_scores import NO_EDIT
 from eval.editors.port import Editor, EditRequest
 from eval.measuring import CheckedModel, empty_cache, is_out_of_memory, locality_readings, measure, unscored
 from eval.models.port import Edit, Prompt, Reading
-from eval.plan import Encoder, Options, PlannedCase
+from eval.plan import Encoder, Options, PlannedCase, PlannedProbe
 from eval.records import EditCase, ProbeReading, Protocol, Unscored
 
 Readings = tuple[ProbeReading, ...]
@@ -24,12 +24,15 @@ class Held:
     def __init__(self, model: CheckedModel) -> None:
         """Hold nothing yet."""
         self._model = model
-        self._cases: set[str] = set()
+        self._probes: dict[str, tuple[PlannedProbe, ...]] = {}
         self.base: dict[str, dict[str, Reading]] = {}
 
     def ensure(self, cases: Sequence[PlannedCase]) -> None:
-        """Hold these cases: nothing to do when they are, else in the place of all others."""
-        if {one.case.case_id for one in cases} <= self._cases:
+        """Hold these cases: nothing to do when they are, else in the place of all others.
+
+        A case that another dialect encodes has other prompts, and is another one here.
+        """
+        if all(self._probes.get(one.case.case_id) == one.probes for one in cases):
             return
         self.drop()
         for one in cases:
@@ -38,11 +41,11 @@ class Held:
             self._model.hold([*leads, *one.prompts], packed=True)
         unedited = Edit()
         self.base = {one.case.case_id: locality_readings(self._model, one.probes, unedited) for one in cases}
-        self._cases = {one.case.case_id for one in cases}
+        self._probes = {one.case.case_id: one.probes for one in cases}
 
     def drop(self) -> None:
         """Let go of everything."""
-        self._cases, self.base = set(), {}
+        self._probes, self.base = {}, {}
         self._model.forget()
 
 

@@ -12,6 +12,7 @@ import torch
 
 from curation.errors import IntegrityError
 from curation.records import ProbeKind
+from eval.case_scores import case_scores
 from eval.editors.fine_tuning import FineTuning
 from eval.editors.ft_alignment import FtAlignment
 from eval.editors.ft_llm import FtLlm
@@ -159,6 +160,29 @@ def test_the_reference_compares_fine_tuning_with_the_edit_before(tmp_path: Path)
     prompts = [probe.prompt for probe in two.probes if probe.probe.kind is ProbeKind.I_LOC]
     (reading,) = model().read(prompts, edit)  # type: ignore[arg-type]
     assert localities(found, cases[1], "FT-LLM")[1][0] == reading.top_ids
+
+
+class Shown(NoEdit):
+    """Puts a text before every question, as IKE does, and is measured in IKE's dialect."""
+
+    name = "IKE"
+
+    def edit(self, model: object, requests: Sequence[object], onto: Edit) -> list[Edit]:  # type: ignore[override]
+        return [Edit(context="New Fact: it is a kettle.\nPrompt: ") for _ in requests]
+
+
+@pytest.mark.parametrize("editors", [(NoEdit(), Shown()), (Shown(), NoEdit())])
+def test_each_method_of_the_reference_has_the_base_of_its_own_dialect(
+    tmp_path: Path, editors: Sequence[Editor]
+) -> None:
+    found = records(single(tmp_path, REFERENCE, editors))
+    local = {ProbeKind.T_LOC, ProbeKind.I_LOC}
+    for record in found.values():
+        for probe in (one for one in record.readings if one.kind in local):
+            assert len(probe.base_top) == len(probe.edited_top)
+            at_labels = len(probe.base_top) == len(probe.label_ids)
+            assert at_labels is (record.run.method == "IKE")
+        case_scores(record)
 
 
 def test_a_subsample_has_the_records_of_the_whole(tmp_path: Path) -> None:
