@@ -25,7 +25,7 @@ setup-label-studio: $(STUDIO)/.done ## Install Label Studio in its own environme
 $(VENV)/.done: pyproject.toml constraints.txt
 	$(PY) -m venv $(VENV)
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[eval,ray,sample,dev]'
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[eval,ray,dask,faiss,sample,dev]'
 	@! $(BIN)/uv pip list --python $(BIN)/python 2>/dev/null | grep -iE '^nvidia-|^triton' || (echo "CUDA packages came in; constraints.txt must pin torch" && false)
 	touch $@
 

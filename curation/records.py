@@ -117,6 +117,7 @@ class ImageCandidate(Record):
     locator: the address or the path inside the source's archive.
     licence_text: the licence as the source words it, None when it says nothing.
     parent: image id of the picture that a derived one was made of.
+    metadata: the JSON that the source gave for it, untouched; '' when it gave none.
     """
 
     image_id: str
@@ -129,6 +130,7 @@ class ImageCandidate(Record):
     origin: ImageOrigin
     parent: str | None = None
     note: str = ""
+    metadata: str = ""
 
 
 class ImageAsset(Record):
@@ -136,7 +138,8 @@ class ImageAsset(Record):
 
     sha256: the fetched bytes. derivative_sha256: the RGB JPEG made of them (longest side at most
     512 px, no metadata), which is all that later stages and releases use. width, height: of the
-    original after orientation, in pixels. retrieved_at: ISO 8601, UTC.
+    original after orientation, in pixels. retrieved_at: ISO 8601, UTC. final_url: where the bytes came
+    from after redirects, '' for a local file. metadata_sha256: what the source said of it, in the artefacts.
     """
 
     image_id: str
@@ -156,6 +159,8 @@ class ImageAsset(Record):
     origin: ImageOrigin
     parent: str | None
     retrieved_at: str
+    final_url: str = ""
+    metadata_sha256: Sha256 | None = None
 
 
 class ImageHashes(Record):
@@ -166,6 +171,68 @@ class ImageHashes(Record):
     phash: str
     dhash: str
     algorithm: str
+
+
+class PictureFeatures(Record):
+    """What the search for duplicates knows of a picture, all of it from one decode.
+
+    sha256: the fetched bytes. phash, dhash: 64 bit in 16 hexadecimal digits, one for each of nine windows,
+    the whole picture first. turned: the pHash of the picture and its seven flips and quarter turns, in the
+    order of Transform. pdq: 256 bit in 64 digits; pdq_quality: 0 to 100. informative: False where a hash says
+    nothing (plain, flag-like). thumbnail_sha256: 64 x 64 x 3 bytes of RGB in the artefacts. algorithm: what
+    made it, with versions; features of different algorithms are never compared.
+    """
+
+    image_id: str
+    sha256: Sha256
+    phash: tuple[str, ...]
+    dhash: tuple[str, ...]
+    turned: tuple[str, ...]
+    pdq: str
+    pdq_quality: int
+    informative: bool
+    thumbnail_sha256: Sha256
+    algorithm: str
+
+
+class Transform(StrEnum):
+    """How one picture comes from another; the first eight are the flips and quarter turns of a square."""
+
+    SAME = "same"
+    ROTATED_90 = "rotated_90"
+    ROTATED_180 = "rotated_180"
+    ROTATED_270 = "rotated_270"
+    MIRRORED = "mirrored"
+    UPSIDE_DOWN = "upside_down"
+    TRANSPOSED = "transposed"
+    TRANSVERSED = "transversed"
+    CROPPED = "cropped"
+    ROTATED = "rotated"
+    IDENTICAL = "identical"
+
+
+class PairVerdict(StrEnum):
+    """What the check of two pictures comes to; review is for people."""
+
+    MERGE = "merge"
+    REVIEW = "review"
+    DISTINCT = "distinct"
+
+
+class DuplicatePair(Record):
+    """Two pictures that were compared closely: ids in order, what was measured, and the verdict.
+
+    transform: how second comes from first, as far as it was found. measures: by name (bits of each hash,
+    correlation, residuals). reason: one sentence for a person. ruled: whether a person's ruling decided.
+    """
+
+    first: str
+    second: str
+    transform: Transform
+    verdict: PairVerdict
+    measures: dict[str, float]
+    reason: str
+    ruled: bool = False
 
 
 class ClusterMember(Record):
