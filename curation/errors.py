@@ -10,7 +10,13 @@ class Reason(StrEnum):
     """Why something was rejected: a stable code, one spelling everywhere."""
 
     LICENCE_MISSING = "licence_missing"
+    LICENCE_UNKNOWN = "licence_unknown"
+    LICENCE_NON_COMMERCIAL = "licence_non_commercial"
+    LICENCE_NO_DERIVATIVES = "licence_no_derivatives"
     LICENCE_NOT_ALLOWED = "licence_not_allowed"
+    WITHDRAWN = "withdrawn"
+    CONSENT_MISSING = "consent_missing"
+    LIST_ROW_INVALID = "list_row_invalid"
     NO_SOURCE_TEXT = "no_source_text"
     NO_PICTURE = "no_picture"
     FETCH_FAILED = "fetch_failed"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from curation.ids import sha256_json
 
@@ -82,12 +82,24 @@ class Record(BaseModel):
 
 
 class Category(Record):
-    """One of the 33 broad categories; count is the paper's number of items in it."""
+    """A broad category: the paper's 33 and a project's own.
 
-    key: str
-    name: str
+    count: the paper's number of items in it, 0 for what the paper has not. quota: how many items we want.
+    fine_types: nouns that stand for a subject in questions ('castle'). search_terms: what to ask a source for.
+    wikidata: ids of classes, and wikidata_property how a member names its class: P31 (is a), P106 (works as)
+    or P171 (is a species of). sources: kinds of source that can fill it, the best first.
+    """
+
+    key: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    name: str = Field(min_length=1, max_length=80)
     edit_type: EditType
-    count: int
+    count: int = Field(default=0, ge=0)
+    quota: int = Field(ge=0)
+    fine_types: tuple[str, ...] = ()
+    search_terms: tuple[str, ...] = ()
+    wikidata: tuple[str, ...] = ()
+    wikidata_property: Literal["P31", "P106", "P171"] = "P31"
+    sources: tuple[str, ...] = ()
 
 
 class TextSource(Record):
