@@ -48,7 +48,7 @@ def dedupe(settings: Settings) -> list[StageCount]:
         store.settle(STAGE, outcomes)
         counts = [store.count(STAGE)]
     by_id = {asset.image_id: asset for asset in assets}
-    duplicate_gallery(clusters, by_id, kept.get, settings.home / "galleries" / "duplicates.html")
+    duplicate_gallery(clusters, [], by_id, kept.get, settings.home / "galleries" / "duplicates.html")
     return counts
 
 

@@ -41,7 +41,7 @@ def test_a_cluster_shows_keeper_distance_and_reasons(tmp_path: Path) -> None:
     found = DuplicateCluster(
         cluster_id="dup-1", keeper="img-a", keep_reason="most pixels", dropped=(dropped,)
     )
-    page = duplicate_gallery([found], assets, shelf.__getitem__, tmp_path / "new" / "d.html").read_text()
+    page = duplicate_gallery([found], [], assets, shelf.__getitem__, tmp_path / "new" / "d.html").read_text()
     assert page.index('class="keeper"') < page.index('class="dropped"')
     for words in ("most pixels", "near, 3 bits", "320 x 200 px against 400", "public domain", "dup-1"):
         assert words in page
@@ -70,5 +70,5 @@ def test_the_same_pictures_give_the_same_page_and_no_litter(tmp_path: Path) -> N
 
 
 def test_no_duplicates_is_a_page_too(tmp_path: Path) -> None:
-    page = duplicate_gallery([], {}, {}.__getitem__, tmp_path / "d.html").read_text()
+    page = duplicate_gallery([], [], {}, {}.__getitem__, tmp_path / "d.html").read_text()
     assert "Nothing to show" in page

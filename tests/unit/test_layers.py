@@ -14,7 +14,7 @@ FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("
 GROUND = {"curation.records", "curation.errors", "curation.ids", "curation.atomic"}
 # The modules at the top of curation that every step may use.
 SHARED = GROUND | {"curation.taxonomy", "curation.licences", "curation.images"}
-STEPS = {"curation.collecting", "curation.deduplicating", "curation.drafting", "curation.reviewing"}
+STEPS = {"curation.collecting", "curation.deduplicating", "curation.drafting", "curation.reviewing", "curation.galleries"}
 HOMES = {
     "prefect": "flows",
     "typer": "flows",

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from curation.atomic import write_atomic
 from curation.images import thumbnail
-from curation.records import DuplicateCluster, ImageAsset
+from curation.records import DuplicateCluster, DuplicatePair, ImageAsset, PictureFeatures
 
 _THUMBNAIL_SIDE = 320
 
@@ -38,9 +38,11 @@ class _Group:
 
 def duplicate_gallery(
     clusters: Sequence[DuplicateCluster],
+    pairs: Sequence[DuplicatePair],
     assets: Mapping[str, ImageAsset],
     read: Callable[[str], bytes],
     out: Path,
+    features: Mapping[str, PictureFeatures] | None = None,
 ) -> Path:
     """Write one self-contained HTML page with a section for each cluster, the keeper first; return `out`.
 
