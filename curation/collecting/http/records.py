@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import Field
+
 from curation.errors import ForgeError, Reason
 from curation.records import Record, Sha256
 
 
-class FetchRefused(ForgeError):
+class FetchRefused(ForgeError):  # noqa: N818 - named like Rejected
     """An API said no for good (404, 410 and other 4xx): asking again changes nothing."""
 
     def __init__(self, message: str, status: int) -> None:
@@ -40,14 +42,14 @@ class FetchRecord(Record):
     limit: int | None = None
     media_type: str = ""
     found_type: str = ""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
     retrieved_at: str
     replaced: Sha256 | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record (as JSON value) on its way into the store under a request's key, and its body if it has one."""
+    """A record (as JSON value) on its way into the store under a request's key, with its body if any."""
 
     key: str
     record: dict[str, Any]
