@@ -72,7 +72,9 @@ def problems(table: Mapping[str, Any]) -> list[str]:
 def _shipped() -> dict[str, Category]:
     table = read_table()
     if wrong := problems(table):
-        raise IntegrityError(f"{_SHIPPED} of mmke-forge: {wrong[0]}; `mmke taxonomy check` lists all problems")
+        raise IntegrityError(
+            f"{_SHIPPED} of mmke-forge: {wrong[0]}; `mmke taxonomy check` lists all problems"
+        )
     return {category.key: category for category in _categories(table)}
 
 

@@ -1,0 +1,240 @@
+"""Rows of a list as subjects and pictures: what URL lists and data sets have in common."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import threading
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from pydantic import Field
+
+from curation.errors import Reason, Rejected
+from curation.ids import canonical_json, nfc, short_id, slug
+from curation.licences import DEFAULT_ALLOWED, attribution_line, check_licence
+from curation.records import Category, ImageCandidate, ImageOrigin, Record, Subject, TextSource
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "url": ("url", "image_url"),
+    "caption": ("caption", "text", "alt"),
+    "key": ("key",),
+    "subject": ("subject",),
+    "category": ("category",),
+    "fine_type": ("fine_type",),
+    "licence": ("licence", "license"),
+    "author": ("author", "creator"),
+    "page": ("page", "source_page", "foreign_landing_url"),
+}
+"""What is read of a row, and the column names that are understood without being told."""
+
+_MAX_CELL = {"url": 4_000, "page": 4_000, "caption": 20_000}
+_MAX_OTHER, _MAX_RAW = 500, 100_000
+_BATCH = 1_000
+
+
+class Row(Record):
+    """One picture of a list, as text that was cleaned of control characters; '' where nothing is said.
+
+    place: where it stands ('urls.csv, row 17'). locator: its address, or its place in the data set.
+    raw: the row as it came, canonical JSON.
+    """
+
+    place: str
+    locator: str
+    caption: str = ""
+    key: str = ""
+    subject: str = ""
+    category: str = ""
+    fine_type: str = ""
+    licence: str = ""
+    author: str = ""
+    page: str = ""
+    raw: str = Field(default="", repr=False)
+
+
+def row_of(
+    cells: Mapping[str, Any], place: str, locator: str | None = None, whole: Mapping[str, str] | None = None
+) -> Row | Rejected:
+    """Return the row that some cells make; Rejected (list_row_invalid) says what is wrong with it.
+
+    cells: by our names (COLUMNS). locator: where the picture is when it is not behind a URL. whole: what
+    holds for every row whose own cell is empty. A cell is data whatever it looks like: a formula stays text.
+    """
+    texts: dict[str, str] = {}
+    for name in COLUMNS:
+        text = cell_text(cells.get(name)) or (whole or {}).get(name, "")
+        if len(text) > _MAX_CELL.get(name, _MAX_OTHER):
+            return _invalid(place, f"its {name} is longer than {_MAX_CELL.get(name, _MAX_OTHER)} characters")
+        texts[name] = text
+    url = texts.pop("url")
+    if locator is None and not url.lower().startswith(("http://", "https://")):
+        return _invalid(place, "it has no http address" if not url else f"{url[:80]!r} is no http address")
+    if texts["page"] and not texts["page"].lower().startswith(("http://", "https://")):
+        return _invalid(place, f"its page {texts['page'][:80]!r} is no http address")
+    raw = canonical_json({name: _jsonable(value) for name, value in cells.items() if value is not None})
+    if len(raw) > _MAX_RAW:
+        return _invalid(place, f"it is longer than {_MAX_RAW} characters")
+    return Row(place=place, locator=locator if locator is not None else url, raw=raw, **texts)
+
+
+def cell_text(value: object) -> str:
+    """Return a cell as text in NFC on one line, without control characters and broken surrogates."""
+    if value is None or isinstance(value, bytes) or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    text = str(value).encode("utf-8", "replace").decode("utf-8")
+    return nfc("".join(" " if unicodedata.category(sign) in ("Cc", "Cs") else sign for sign in text))
+
+
+class Listing:
+    """The subjects and pictures of a list, indexed in a temporary file so that memory stays flat.
+
+    rows: reads the list from its start. The index is made at first use, once; threads may share it.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        page: str,
+        rows: Callable[[], Iterator[Row | Rejected]],
+        taxonomy: Mapping[str, Category],
+        allowed: Collection[str] = DEFAULT_ALLOWED,
+    ) -> None:
+        """Remember what is needed; nothing is read yet. page: for rows that name none and have no URL."""
+        self._source, self._page, self._rows = source, page, rows
+        self._allowed = allowed
+        self._categories = {name.casefold(): one for one in taxonomy.values() for name in (one.name, one.key)}
+        self._lock = threading.Lock()
+        self._index: sqlite3.Connection | None = None
+
+    def subjects(self) -> Iterator[Subject | Rejected]:
+        """Yield the subjects in the order in which the list first names them, then the refused rows."""
+        number = -1
+        while found := self._read(
+            "SELECT first, subject_id, name, category, fine_type FROM subject WHERE first > ? ORDER BY first"
+            " LIMIT ?",
+            (number, _BATCH),
+        ):
+            number = found[-1][0]
+            yield from (self._subject(*one[1:]) for one in found)
+        number = -1
+        while found := self._read(
+            "SELECT number, key, reason, detail FROM refused WHERE number > ? ORDER BY number LIMIT ?",
+            (number, _BATCH),
+        ):
+            number = found[-1][0]
+            yield from (Rejected(key, Reason(reason), detail) for _, key, reason, detail in found)
+
+    def candidates(self, subject: Subject) -> list[ImageCandidate]:
+        """Return the pictures that the list has of a subject, in its order."""
+        found = self._read(
+            "SELECT row FROM picture WHERE subject_id = ? ORDER BY number", (subject.subject_id,)
+        )
+        return [self._candidate(subject, Row.model_validate_json(row)) for (row,) in found]
+
+    def _candidate(self, subject: Subject, row: Row) -> ImageCandidate:
+        return ImageCandidate(
+            image_id=short_id("img", self._source, subject.subject_id, row.locator),
+            subject_id=subject.subject_id,
+            source=self._source,
+            locator=row.locator,
+            author=row.author,
+            licence_text=row.licence or None,
+            source_page=self._page_of(row),
+            origin=ImageOrigin.PHOTOGRAPH,
+            note=f"{subject.name}; ",
+            metadata=row.raw,
+        )
+
+    def _page_of(self, row: Row) -> str:
+        return row.page or (row.locator if row.locator.lower().startswith("http") else self._page)
+
+    def _subject(self, subject_id: str, name: str, category: str, fine_type: str) -> Subject | Rejected:
+        """Return a subject with the first of its captions that may be released as its text."""
+        found = self._read(
+            "SELECT row FROM picture WHERE subject_id = ? AND captioned ORDER BY number LIMIT 100",
+            (subject_id,),
+        )
+        for (text,) in found:
+            row = Row.model_validate_json(text)
+            licence = check_licence(subject_id, row.licence, self._allowed)
+            if isinstance(licence, Rejected):
+                continue
+            page = self._page_of(row)
+            return Subject(
+                subject_id=subject_id,
+                name=name,
+                edit_type=self._categories[category].edit_type,
+                category=category,
+                fine_type=fine_type,
+                source_text=row.caption,
+                text_source=TextSource(
+                    title=name,
+                    page=page,
+                    licence=licence,
+                    attribution=attribution_line(name, row.author, licence, page),
+                ),
+            )
+        why = "none of its captions has an allowed licence" if found else "no row of it has a caption"
+        return Rejected(subject_id, Reason.NO_SOURCE_TEXT, f"{name}: {why}")
+
+    def _read(self, query: str, values: tuple[object, ...]) -> list[Any]:
+        with self._lock:
+            if self._index is None:
+                self._index = self._made()
+            return self._index.execute(query, values).fetchall()
+
+    def _made(self) -> sqlite3.Connection:
+        index = sqlite3.connect("", check_same_thread=False)  # '' is a temporary file that SQLite deletes
+        index.executescript(
+            """
+            PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
+            CREATE TABLE subject (subject_id TEXT PRIMARY KEY, first INTEGER, name, category, fine_type);
+            CREATE TABLE picture (number INTEGER PRIMARY KEY, subject_id TEXT, locator TEXT, captioned, row,
+                                  UNIQUE (subject_id, locator));
+            CREATE TABLE refused (number INTEGER PRIMARY KEY, key, reason, detail);
+            """
+        )
+        for number, row in enumerate(self._rows()):
+            refused = row if isinstance(row, Rejected) else self._add(index, number, row)
+            if refused:
+                values = (number, refused.key, str(refused.reason), refused.detail)
+                index.execute("INSERT INTO refused VALUES (?, ?, ?, ?)", values)
+        index.execute("CREATE INDEX first ON subject (first)")
+        index.commit()
+        return index
+
+    def _add(self, index: sqlite3.Connection, number: int, row: Row) -> Rejected | None:
+        """Put a row into the index, or return why it has no place there."""
+        if not row.subject:
+            return _invalid(row.place, "it names no subject; add a subject column, or name one for all rows")
+        category = self._categories.get(row.category.casefold())
+        if category is None:
+            told = f"the category {row.category!r} is unknown" if row.category else "it names no category"
+            return _invalid(row.place, f"{told}; `mmke taxonomy show` lists them")
+        # The category's first fine type fits all of its subjects.
+        fine_type = row.fine_type or (category.fine_types[0] if category.fine_types else category.name)
+        subject_id = short_id(slug(row.subject)[:40], self._source, category.key, row.subject.casefold())
+        index.execute(
+            "INSERT OR IGNORE INTO subject VALUES (?, ?, ?, ?, ?)",
+            (subject_id, number, row.subject, category.key, fine_type),
+        )
+        put = index.execute(
+            "INSERT OR IGNORE INTO picture VALUES (?, ?, ?, ?, ?)",
+            (number, subject_id, row.locator, bool(row.caption), row.model_dump_json()),
+        )
+        if put.rowcount == 0:
+            return Rejected(row.place, Reason.EXACT_DUPLICATE, f"an earlier row has {row.locator[:200]} too")
+        return None
+
+
+def _invalid(place: str, what: str) -> Rejected:
+    return Rejected(place, Reason.LIST_ROW_INVALID, f"{place}: {what}")
+
+
+def _jsonable(value: object) -> object:
+    """Return a cell as JSON can hold it: numbers and texts as they are, all else as text."""
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value).encode("utf-8", "replace").decode("utf-8")
