@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from curation.collecting.http.settings import DoorSettings
+from curation.deduplicating.pairs import DedupeSettings
 from curation.errors import PrerequisiteError
+from curation.licences import DEFAULT_ALLOWED, spdx_id
 
 CONFIG_FILE = "mmke.toml"
+
+
+class SampleSettings(BaseModel):
+    """The sample photographs, which `make sample` fetches."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["sample"] = "sample"
+
+
+class RunnerSettings(BaseModel):
+    """The `[runner]` table: where the chunks of a stage are worked on.
+
+    threads: in this process. dask: on the cluster whose scheduler is at address ('tcp://10.0.0.5:8786'), or,
+    without an address, in as many processes of this machine as there are workers (extra `dask`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["threads", "dask"] = "threads"
+    address: str = ""
+
+
+SourceSettings = SampleSettings
 
 
 class Settings(BaseModel):
@@ -31,10 +61,20 @@ class Settings(BaseModel):
     label_studio_template: Path = Path(".cache/label-studio-template")
     # Frozen weights and features may serve several projects.
     model_cache: Path = Path(".cache/models")
+    # A project's own categories, [[category]] tables beside the paper's 33.
+    taxonomy: Path | None = None
+    # Where subjects and pictures come from, taken in this order.
+    sources: tuple[SourceSettings, ...] = Field(default=(SampleSettings(),), min_length=1)
+    http: DoorSettings = DoorSettings()
+    # Free for any use, adaptation and redistribution: what cannot be passed on is of no use in a release.
+    allowed_licences: tuple[str, ...] = tuple(sorted(DEFAULT_ALLOWED))
+    # What people asked us to take down: [[withdrawn]] tables.
+    withdrawn: Path | None = None
     # How many subjects to take of a category, None for all: a small number for a first try.
     per_category: int | None = Field(default=None, ge=1)
     # Hamming distance of 64-bit pHashes up to which two pictures are compared closely.
     duplicate_radius: int = Field(default=6, ge=0, le=16)
+    dedupe: DedupeSettings = DedupeSettings()
     # The model asked for at a real endpoint; the embedded rule drafter has its own name.
     drafting_model: str = "gpt-5-mini"
     # Two votes an item are the least that agreement can be computed from.
@@ -46,6 +86,17 @@ class Settings(BaseModel):
     chunk: int = Field(default=16, ge=1)
     # Chunks at work at once; a language model answers slowly, so more than there are cores.
     workers: int = Field(default=4, ge=1)
+    runner: RunnerSettings = RunnerSettings()
+
+    @field_validator("allowed_licences")
+    @classmethod
+    def _known_licences(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            known = spdx_id(entry)
+            if entry not in (*DEFAULT_ALLOWED, known):
+                hint = f"write {known}" if known else "no source's licence text would ever be read as it"
+                raise ValueError(f"{entry!r} is not the SPDX id of a licence that we know; {hint}")
+        return value
 
     @property
     def releases(self) -> Path:
@@ -56,7 +107,7 @@ class Settings(BaseModel):
 def load_settings() -> Settings:
     """Read mmke.toml of the current folder when there is one; MMKE_HOME overrides home.
 
-    Raises PrerequisiteError naming the wrong key.
+    Raises PrerequisiteError naming the wrong key, and the known one that is nearest to it.
     """
     path = Path(CONFIG_FILE)
     try:
@@ -69,7 +120,36 @@ def load_settings() -> Settings:
         raise PrerequisiteError(message) from error
     except ValidationError as error:
         first = error.errors()[0]
-        message = f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; correct it"
+        told = _nearest(first["loc"]) if first["type"] == "extra_forbidden" else first["msg"]
+        message = f"{path}: {'.'.join(map(str, first['loc']))}: {told}; correct it"
         raise PrerequisiteError(message) from error
     here = {name: value.absolute() for name, value in settings if isinstance(value, Path)}
     return settings.model_copy(update=here)
+
+
+def _nearest(place: tuple[int | str, ...]) -> str:
+    """Return what to say of an unknown key: the known one that is nearest to it."""
+    tables: list[type[BaseModel]] = [Settings]
+    for step in place[:-1]:
+        tables = _within(tables, step)
+    known = sorted({name for table in tables for name in table.model_fields})
+    near = get_close_matches(str(place[-1]), known, n=1)
+    return f"no such setting, did you mean {near[0]}" if near else f"no such setting among {', '.join(known)}"
+
+
+def _within(tables: list[type[BaseModel]], step: int | str) -> list[type[BaseModel]]:
+    """Return the tables that a step leads to: a field's, those of a kind; a place in a list leads nowhere."""
+    for table in tables:
+        fields = table.model_fields
+        if "kind" in fields and fields["kind"].default == step:
+            return [table]
+        if step in fields:
+            return list(_tables(fields[str(step)].annotation))
+    return tables
+
+
+def _tables(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _tables(part)
