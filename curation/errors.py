@@ -19,6 +19,7 @@ class Reason(StrEnum):
     LIST_ROW_INVALID = "list_row_invalid"
     NO_SOURCE_TEXT = "no_source_text"
     NO_PICTURE = "no_picture"
+    QUOTA_REACHED = "quota_reached"
     FETCH_FAILED = "fetch_failed"
     IMAGE_UNREADABLE = "image_unreadable"
     IMAGE_TOO_SMALL = "image_too_small"
