@@ -21,8 +21,8 @@ Key = tuple[str, str]
 
 _HEADING = """\
 # Rulings of people on pairs of pictures: `same` (one of the two is dropped) or `different` (both are kept).
-# Pictures are named by the sha256 of their bytes, so a ruling outlives ids. A later ruling on a pair replaces
-# an earlier one. This file may be edited by hand; `mmke dedupe rule` adds to its end and changes nothing else.
+# Pictures are named by the sha256 of their bytes, so a ruling outlives ids. A later ruling on a pair
+# replaces an earlier one. Edit this file as you like; `mmke dedupe rule` only adds to its end.
 """
 
 
@@ -58,7 +58,7 @@ def read_rulings(path: Path) -> dict[Key, Ruling]:
     entries = content.get("pair", [])
     if unknown or not isinstance(entries, list):
         message = (
-            f"{path}: only [[pair]] tables belong here, found {', '.join(unknown) or 'pair'}; correct it"
+            f"{path}: only [[pair]] tables may be here, found {', '.join(unknown) or 'pair'}; correct it"
         )
         raise PrerequisiteError(message)
     found: dict[Key, Ruling] = {}
