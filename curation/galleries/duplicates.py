@@ -1,0 +1,240 @@
+"""The page of duplicates: pairs for people on top, then groups, and what helps to choose thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.galleries.cards import Card, card
+from curation.galleries.distances import chart, distances
+from curation.galleries.page import write_page
+from curation.galleries.thumbnails import MOST_ON_A_PAGE, Thumbnails
+from curation.records import (
+    ClusterMember,
+    DuplicateCluster,
+    DuplicatePair,
+    ImageAsset,
+    PairVerdict,
+    PictureFeatures,
+    Transform,
+)
+
+# Members of a group that are shown; a hundred copies of one picture say no more than these.
+_MOST_MEMBERS = 40
+
+TRANSFORM_WORDS = {
+    Transform.SAME: "the same view",
+    Transform.ROTATED_90: "turned by a quarter",
+    Transform.ROTATED_180: "turned by a half",
+    Transform.ROTATED_270: "turned by three quarters",
+    Transform.MIRRORED: "mirrored left to right",
+    Transform.UPSIDE_DOWN: "flipped top to bottom",
+    Transform.TRANSPOSED: "mirrored and turned by a quarter",
+    Transform.TRANSVERSED: "mirrored and turned by three quarters",
+    Transform.CROPPED: "one is cut out of the other",
+    Transform.ROTATED: "turned by a few degrees",
+    Transform.IDENTICAL: "the same file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    first: Card
+    second: Card
+    transform: str
+    bits: int | None
+    measures: list[tuple[str, str]]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    card: Card
+    relation: str
+    transform: str
+    bits: int
+    measures: list[tuple[str, str]]
+    reason: str
+    ruled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    cluster_id: str
+    keeper: Card
+    keep_reason: str
+    members: list[_Member]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one page shows, as records."""
+
+    pairs: list[DuplicatePair]
+    clusters: list[DuplicateCluster]
+    plain: list[ImageAsset]
+
+
+def duplicate_gallery(
+    clusters: Sequence[DuplicateCluster],
+    pairs: Sequence[DuplicatePair],
+    assets: Mapping[str, ImageAsset],
+    read: Callable[[str], bytes],
+    out: Path,
+    features: Mapping[str, PictureFeatures] | None = None,
+) -> Path:
+    """Write the page of duplicates and return `out`; more than 1,000 pictures go on in -2, -3 and so forth.
+
+    First the pairs for people, most alike first, each with the command that rules it; then the groups,
+    least sure first, the keeper outlined; then how many bits part the pairs of the collection, and the
+    pictures of which a hash says nothing. Self-contained: no script, nothing from elsewhere. The same
+    records give the same bytes.
+
+    pairs: merges and reviews; others are left out. assets, features: by image id. read: derivative_sha256
+    to bytes.
+    """
+    known = features or {}
+    waiting = [pair for pair in pairs if pair.verdict is PairVerdict.REVIEW]
+    waiting.sort(key=lambda pair: (_bits(pair, known) or 0, pair.first, pair.second))
+    groups = sorted(clusters, key=lambda group: (-_doubt(group), group.cluster_id))
+    plain = [assets[key] for key in sorted(known) if not known[key].informative and key in assets]
+    parts = _parts(waiting, groups, plain, assets)
+    names = [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, len(parts) + 1)]
+    names[0] = out
+    found = distances(clusters, pairs, known)
+    merges = {frozenset((pair.first, pair.second)): pair for pair in pairs}
+    for part, page in zip(parts, names, strict=True):
+        thumbnails = Thumbnails(_shown(part, assets), read)
+        write_page(
+            "duplicates.html.j2",
+            page,
+            title="Duplicates",
+            pages=[name.name for name in names] if len(names) > 1 else [],
+            page=page.name,
+            pictures=len(assets),
+            waiting=len(waiting),
+            groups=len(groups),
+            dropped=sum(len(group.dropped) for group in groups),
+            plain=len(plain),
+            shown_pairs=[_pair(pair, assets, known, thumbnails) for pair in part.pairs],
+            shown_groups=[_group(group, assets, merges, thumbnails) for group in part.clusters],
+            shown_plain=[card(asset, asset.subject_id, thumbnails) for asset in part.plain],
+            distances=found if page == out else None,
+            chart=chart(found) if found and page == out else None,
+            styles=thumbnails.styles(),
+        )
+    return out
+
+
+def _parts(
+    pairs: Iterable[DuplicatePair],
+    clusters: Iterable[DuplicateCluster],
+    plain: Iterable[ImageAsset],
+    assets: Mapping[str, ImageAsset],
+) -> list[_Part]:
+    """Deal the pairs, then the groups, then the plain pictures onto pages of at most 1,000 pictures."""
+    parts = [_Part([], [], [])]
+    there: set[str] = set()
+
+    def room_for(more: Iterable[str]) -> _Part:
+        there.update(more)
+        if len(there) > MOST_ON_A_PAGE:
+            parts.append(_Part([], [], []))
+            there.clear()
+            there.update(more)
+        return parts[-1]
+
+    for pair in pairs:
+        room_for([assets[key].derivative_sha256 for key in (pair.first, pair.second)]).pairs.append(pair)
+    for group in clusters:
+        room_for([assets[key].derivative_sha256 for key in _in_group(group)]).clusters.append(group)
+    for asset in plain:
+        room_for([asset.derivative_sha256]).plain.append(asset)
+    return parts
+
+
+def _shown(part: _Part, assets: Mapping[str, ImageAsset]) -> Iterable[str]:
+    """Yield every picture that a page shows, as often as it does."""
+    keys = [key for pair in part.pairs for key in (pair.first, pair.second)]
+    keys += [key for group in part.clusters for key in _in_group(group)]
+    yield from (assets[key].derivative_sha256 for key in keys)
+    yield from (asset.derivative_sha256 for asset in part.plain)
+
+
+def _in_group(group: DuplicateCluster) -> list[str]:
+    return [group.keeper, *(member.image_id for member in _members(group))]
+
+
+def _members(group: DuplicateCluster) -> list[ClusterMember]:
+    """Return the dropped ones that are shown, least sure first."""
+    return sorted(group.dropped, key=lambda member: (-member.distance, member.image_id))[:_MOST_MEMBERS]
+
+
+def _doubt(group: DuplicateCluster) -> int:
+    return max((member.distance for member in group.dropped), default=0)
+
+
+def _bits(pair: DuplicatePair, features: Mapping[str, PictureFeatures]) -> int | None:
+    """Return the pHash bits in which two pictures differ, None where nothing is known of one of them."""
+    if pair.first not in features or pair.second not in features:
+        return None
+    one, other = features[pair.first].phash[0], features[pair.second].phash[0]
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def _pair(
+    pair: DuplicatePair,
+    assets: Mapping[str, ImageAsset],
+    features: Mapping[str, PictureFeatures],
+    thumbnails: Thumbnails,
+) -> _Pair:
+    first, second = assets[pair.first], assets[pair.second]
+    return _Pair(
+        first=card(first, first.subject_id, thumbnails),
+        second=card(second, second.subject_id, thumbnails),
+        transform=TRANSFORM_WORDS[pair.transform],
+        bits=_bits(pair, features),
+        measures=_measures(pair),
+        reason=pair.reason,
+    )
+
+
+def _group(
+    group: DuplicateCluster,
+    assets: Mapping[str, ImageAsset],
+    pairs: Mapping[frozenset[str], DuplicatePair],
+    thumbnails: Thumbnails,
+) -> _Group:
+    keeper = assets[group.keeper]
+    members = []
+    for member in _members(group):
+        asset = assets[member.image_id]
+        pair = pairs.get(frozenset((group.keeper, member.image_id)))
+        members.append(
+            _Member(
+                card=card(asset, asset.subject_id, thumbnails),
+                relation=member.relation,
+                transform=TRANSFORM_WORDS[pair.transform] if pair else "",
+                bits=member.distance,
+                measures=_measures(pair) if pair else [],
+                reason=member.reason,
+                ruled=pair.ruled if pair else False,
+            )
+        )
+    return _Group(
+        cluster_id=group.cluster_id,
+        keeper=card(keeper, keeper.subject_id, thumbnails),
+        keep_reason=group.keep_reason,
+        members=members,
+        left_out=len(group.dropped) - len(members),
+    )
+
+
+def _measures(pair: DuplicatePair) -> list[tuple[str, str]]:
+    """Return what was measured as (name, number) in words."""
+    return [
+        (name.replace("_", " "), str(int(value)) if value == int(value) else f"{value:.3g}")
+        for name, value in sorted(pair.measures.items())
+    ]
