@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,7 +75,7 @@ class Store:
         repeated run writes nothing. The batch file is on disk before DuckDB hears of it.
         """
         wanted = list(events)
-        current = self._current_payloads({event.kind for event in wanted})
+        current = self._current_payloads({(event.kind, event.key) for event in wanted})
         fresh = []
         for event in wanted:
             text = canonical_json(event.payload)
@@ -111,6 +111,11 @@ class Store:
         found = self.rows("SELECT key, payload FROM current_event WHERE kind = ? ORDER BY key", [kind])
         return {key: json.loads(payload) for key, payload in found}
 
+    def known(self, kind: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the current payload of those of some keys of a kind that are there."""
+        found = self._current_payloads({(kind, key) for key in keys})
+        return {key: json.loads(payload) for (_, key), payload in found.items()}
+
     def outcomes(self, stage: str) -> dict[str, str]:
         """Return kept, rejected or pending for every thing that a stage has seen."""
         return dict(self.rows("SELECT key, outcome FROM outcome WHERE stage = ? ORDER BY key", [stage]))
@@ -118,12 +123,18 @@ class Store:
     def settle(self, stage: str, events: Sequence[Event]) -> None:
         """Keep a stage's outcomes as the whole of what it saw: things it no longer sees are marked gone."""
         seen = {event.payload["key"] for event in events if event.kind == "outcome"}
-        gone = [
+        self.append([*events, *self._gone(stage, seen)])
+
+    def forget(self, stage: str, seen: Collection[str]) -> None:
+        """Mark as gone what a stage has outcomes of but does not see any more."""
+        self.append(self._gone(stage, seen))
+
+    def _gone(self, stage: str, seen: Collection[str]) -> list[Event]:
+        return [
             Event("outcome", f"{stage}/{key}", {"stage": stage, "key": key, "outcome": "gone"})
             for key in self.outcomes(stage)
             if key not in seen
         ]
-        self.append([*events, *gone])
 
     def count(self, stage: str) -> StageCount:
         """Return in = kept + rejected (by reason) + pending of a stage."""
@@ -140,10 +151,17 @@ class Store:
             pending=of.get(str(Outcome.PENDING), 0),
         )
 
-    def _current_payloads(self, kinds: set[str]) -> dict[tuple[str, str], str]:
-        found = self.rows(
-            "SELECT kind, key, payload FROM current_event WHERE kind IN (SELECT unnest(?))", [list(kinds)]
-        )
+    def _current_payloads(self, keys: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Return the current payloads of some things alone: a batch costs the same in a large warehouse."""
+        query = """
+            WITH wanted AS (SELECT unnest(?) AS kind, unnest(?) AS key),
+            newest AS (
+                SELECT arg_max(event.rowid, (batch, position)) AS place
+                FROM event SEMI JOIN wanted USING (kind, key) GROUP BY kind, key
+            )
+            SELECT kind, key, payload FROM event WHERE rowid IN (SELECT place FROM newest)
+        """
+        found = self.rows(query, [[kind for kind, _ in keys], [key for _, key in keys]])
         return {(kind, key): canonical_json(json.loads(payload)) for kind, key, payload in found}
 
     def _scalar(self, query: str) -> int:

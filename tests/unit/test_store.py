@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,27 @@ def test_counts_add_up_and_what_is_no_longer_seen_is_gone(tmp_path: Path) -> Non
         )
         store.settle("collect", [seen("x", Outcome.KEPT)])
         assert store.outcomes("collect") == {"x": "kept"}
+
+
+def test_some_things_are_looked_up_and_what_was_not_seen_is_forgotten(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        store.append([Event("image", "a", {"n": 1}), Event("image", "b", {"n": 1}), Event("item", "a", {})])
+        store.append([Event("image", "a", {"n": 2}), seen("a", Outcome.KEPT), seen("b", Outcome.KEPT)])
+        assert store.known("image", ["a", "c"]) == {"a": {"n": 2}}
+        store.forget("collect", {"a"})
+        assert store.outcomes("collect") == {"a": "kept"}
+
+
+def test_a_batch_costs_the_same_in_a_large_warehouse(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        store.append([Event("image", f"img-{n}", {"n": n, "text": "x" * 500}) for n in range(20_000)])
+        started = time.process_time()
+        for n in range(10):
+            store.append([Event("image", f"img-{n}", {"n": -n, "text": ""})])
+        one = (time.process_time() - started) / 10
+        started = time.process_time()
+        store.payloads("image")
+        assert one < (time.process_time() - started) / 3
 
 
 def test_the_database_is_rebuilt_from_the_event_files(tmp_path: Path) -> None:
