@@ -1,0 +1,162 @@
+"""Turns categories into subjects: members of Wikidata classes or pages that search terms find, with text."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from curation.collecting.wikimedia.articles import Article, Wikipedia
+from curation.collecting.wikimedia.entities import Label, Wikidata
+from curation.collecting.wikimedia.fine_types import fine_type
+from curation.collecting.wikimedia.plain_text import clean_line
+from curation.collecting.wikimedia.sparql import QueryService
+from curation.errors import Reason, Rejected
+from curation.ids import short_id
+from curation.records import Category, Subject
+
+# A call of wbgetentities takes 50 ids.
+_BATCH = 50
+# Of a category we look at no more than so many things for each one that is wanted.
+_LOOKED_AT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A thing that may become a subject.
+
+    key: by which it is known so far. qid: its Wikidata item, '' for none. article: None where it is still to
+    be read (or is not there). kind: what its class is called, '' for none.
+    """
+
+    key: str
+    title: str
+    qid: str = ""
+    article: Article | None = None
+    kind: str = ""
+
+
+def subject_of(
+    found: Found, article: Article | None, label: Label | None, category: Category, least_extract: int
+) -> Subject | Rejected:
+    """Return the subject that a page is about, Rejected (no_source_text) where there is no text to edit.
+
+    The subject's id is its Q-id, 'enwiki-' and the page's number where Wikidata has no item for it.
+    """
+    key, shown = found.key, clean_line(found.title, 80)
+    if article is None:
+        return Rejected(key, Reason.NO_SOURCE_TEXT, f"English Wikipedia has no page '{shown}'")
+    if article.disambiguation:
+        return Rejected(key, Reason.NO_SOURCE_TEXT, f"'{shown}' only lists what the words may mean")
+    if label and article.qid and label.qid != article.qid:
+        return Rejected(key, Reason.NO_SOURCE_TEXT, f"the page '{shown}' is about something else")
+    if len(article.extract) < least_extract:
+        message = f"the lead of '{shown}' has {len(article.extract)} characters, fewer than {least_extract}"
+        return Rejected(key, Reason.NO_SOURCE_TEXT, message)
+    described = label.description if label else ""
+    nouns = category.fine_types
+    usual = found.kind or (nouns[0] if nouns else category.name)
+    return Subject(
+        subject_id=label.qid if label else article.subject_id,
+        name=(label.name if label else "") or article.name,
+        edit_type=category.edit_type,
+        category=category.key,
+        fine_type=fine_type(nouns, (described, article.extract[:300], article.title), usual),
+        source_text=article.extract,
+        text_source=article.text_source,
+    )
+
+
+class Discovery:
+    """Finds subjects for one category after the other; an item that was taken is never taken again."""
+
+    def __init__(
+        self, service: QueryService, wikidata: Wikidata, wikipedia: Wikipedia, least_extract: int
+    ) -> None:
+        """Remember whom to ask, and how many characters of text a subject needs."""
+        self._service, self._wikidata, self._wikipedia = service, wikidata, wikipedia
+        self._least_extract = least_extract
+        self._taken: set[str] = set()
+
+    async def by_class(self, category: Category) -> AsyncIterator[Subject | Rejected]:
+        """Yield the members of the category's classes, one class after the other in turn, to the quota."""
+        labels = await self._wikidata.labels(category.wikidata)
+        kinds = {top: label.name for top, label in labels.items()}
+        async for one in self._fill(category, self._members(category, kinds)):
+            yield one
+
+    async def by_term(self, category: Category, pages: int) -> AsyncIterator[Subject | Rejected]:
+        """Yield what the search terms find, at most pages each: the best of every term, then the second."""
+        async for one in self._fill(category, self._pages(category, pages)):
+            yield one
+
+    async def _fill(
+        self, category: Category, found: AsyncIterator[Found]
+    ) -> AsyncIterator[Subject | Rejected]:
+        kept = looked_at = 0
+        while kept < category.quota and looked_at < _LOOKED_AT * category.quota:
+            batch = await _take(found, min(_BATCH, category.quota - kept))
+            if not batch:
+                return
+            looked_at += len(batch)
+            for one in await self._described(batch, category):
+                kept += isinstance(one, Subject)
+                yield one
+
+    async def _described(self, batch: Sequence[Found], category: Category) -> list[Subject | Rejected]:
+        """Return what the things of a batch come to, without those that were taken before."""
+        articles = await self._wikipedia.by_titles(
+            [one.title for one in batch if one.article is None and one.qid]
+        )
+        labels = await self._wikidata.labels(list(dict.fromkeys(one.qid for one in batch if one.qid)))
+        made: list[Subject | Rejected] = []
+        for found in batch:
+            article = found.article or articles.get(found.title)
+            one = subject_of(found, article, labels.get(found.qid), category, self._least_extract)
+            key = one.subject_id if isinstance(one, Subject) else one.key
+            if key not in self._taken:
+                self._taken.add(key)
+                made.append(one)
+        return made
+
+    async def _members(self, category: Category, kinds: Mapping[str, str]) -> AsyncIterator[Found]:
+        """Yield one member of each class in turn until all have run dry."""
+        streams = {top: self._service.members(top, category.wikidata_property) for top in category.wikidata}
+        seen = set(self._taken)
+        while streams:
+            for top, stream in list(streams.items()):
+                member = await anext(stream, None)
+                while member and member.qid in seen:
+                    member = await anext(stream, None)
+                if member is None:
+                    del streams[top]
+                    continue
+                seen.add(member.qid)
+                yield Found(member.qid, member.title, member.qid, None, kinds.get(top, ""))
+
+    async def _pages(self, category: Category, pages: int) -> AsyncIterator[Found]:
+        """Yield the best page of each search term, then the second of each, and so on."""
+        results = [(term, await self._wikipedia.search(term, pages)) for term in category.search_terms]
+        seen = set(self._taken)
+        for rank in range(pages):
+            for term, articles in results:
+                found = _of_term(category, term, articles, rank)
+                if found and found.key not in seen:
+                    seen.add(found.key)
+                    yield found
+
+
+async def _take(found: AsyncIterator[Found], count: int) -> list[Found]:
+    batch: list[Found] = []
+    while len(batch) < count:
+        one = await anext(found, None)
+        if one is None:
+            break
+        batch.append(one)
+    return batch
+
+
+def _of_term(category: Category, term: str, articles: Sequence[Article], rank: int) -> Found | None:
+    if rank < len(articles):
+        article = articles[rank]
+        return Found(article.subject_id, article.title, article.qid, article)
+    return None if rank else Found(short_id("term", category.key, term), term)
