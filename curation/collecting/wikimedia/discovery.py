@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from curation.collecting.wikimedia.articles import Article, Wikipedia
@@ -10,7 +10,7 @@ from curation.collecting.wikimedia.entities import Label, Wikidata
 from curation.collecting.wikimedia.fine_types import fine_type
 from curation.collecting.wikimedia.plain_text import clean_line
 from curation.collecting.wikimedia.sparql import QueryService
-from curation.errors import Reason, Rejected
+from curation.errors import Reason, Rejected, TransientError
 from curation.ids import short_id
 from curation.records import Category, Subject
 
@@ -69,19 +69,40 @@ def subject_of(
 class Discovery:
     """Finds subjects for one category after the other; an item that was taken is never taken again."""
 
-    def __init__(
-        self, service: QueryService, wikidata: Wikidata, wikipedia: Wikipedia, least_extract: int
-    ) -> None:
+    def __init__(self, wikidata: Wikidata, wikipedia: Wikipedia, least_extract: int) -> None:
         """Remember whom to ask, and how many characters of text a subject needs."""
-        self._service, self._wikidata, self._wikipedia = service, wikidata, wikipedia
+        self._wikidata, self._wikipedia = wikidata, wikipedia
         self._least_extract = least_extract
         self._taken: set[str] = set()
 
-    async def by_class(self, category: Category) -> AsyncIterator[Subject | Rejected]:
+    async def each(
+        self,
+        categories: Sequence[Category],
+        find: Callable[[Category], AsyncIterator[Subject | Rejected]],
+    ) -> AsyncIterator[Subject | Rejected]:
+        """Yield what find finds for each category in turn.
+
+        A category that cannot be finished now ends where it is and the others follow; then TransientError is
+        raised.
+        """
+        unfinished: dict[str, TransientError] = {}
+        for category in categories:
+            try:
+                async for one in find(category):
+                    yield one
+            except TransientError as error:
+                unfinished[category.key] = error
+        if unfinished:
+            first = next(iter(unfinished.values()))
+            raise TransientError(
+                f"not finished: {', '.join(unfinished)} ({first}); run it again later"
+            ) from first
+
+    async def by_class(self, category: Category, service: QueryService) -> AsyncIterator[Subject | Rejected]:
         """Yield the members of the category's classes, one class after the other in turn, to the quota."""
         labels = await self._wikidata.labels(category.wikidata)
         kinds = {top: label.name for top, label in labels.items()}
-        async for one in self._fill(category, self._members(category, kinds)):
+        async for one in self._fill(category, self._members(category, kinds, service)):
             yield one
 
     async def by_term(self, category: Category, pages: int) -> AsyncIterator[Subject | Rejected]:
@@ -118,9 +139,11 @@ class Discovery:
                 made.append(one)
         return made
 
-    async def _members(self, category: Category, kinds: Mapping[str, str]) -> AsyncIterator[Found]:
+    async def _members(
+        self, category: Category, kinds: Mapping[str, str], service: QueryService
+    ) -> AsyncIterator[Found]:
         """Yield one member of each class in turn until all have run dry."""
-        streams = {top: self._service.members(top, category.wikidata_property) for top in category.wikidata}
+        streams = {top: service.members(top, category.wikidata_property) for top in category.wikidata}
         seen = set(self._taken)
         while streams:
             for top, stream in list(streams.items()):

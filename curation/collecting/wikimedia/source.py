@@ -16,7 +16,7 @@ from curation.collecting.wikimedia.discovery import Discovery
 from curation.collecting.wikimedia.entities import Shown, Wikidata
 from curation.collecting.wikimedia.settings import WikimediaSettings
 from curation.collecting.wikimedia.sparql import QueryService
-from curation.errors import Rejected, TransientError
+from curation.errors import Rejected
 from curation.records import Category, ImageCandidate, Subject
 
 
@@ -47,25 +47,15 @@ class WikimediaSource:
         raised.
         """
         service = QueryService(self._door, self._settings.sparql, self._settings.least_sitelinks)
-        discovery = Discovery(service, self._wikidata, self._wikipedia, self._settings.least_extract)
-        unfinished: dict[str, TransientError] = {}
-        for category in self._wanted:
-            by_class = bool(category.wikidata)
-            found = (
-                discovery.by_class(category)
-                if by_class
-                else discovery.by_term(category, self._settings.pages_per_term)
-            )
-            try:
-                async for one in found:
-                    yield one
-            except TransientError as error:
-                unfinished[category.key] = error
-        if unfinished:
-            first = next(iter(unfinished.values()))
-            raise TransientError(
-                f"not finished: {', '.join(unfinished)} ({first}); run it again later"
-            ) from first
+        discovery = Discovery(self._wikidata, self._wikipedia, self._settings.least_extract)
+
+        def find(category: Category) -> AsyncIterator[Subject | Rejected]:
+            if category.wikidata:
+                return discovery.by_class(category, service)
+            return discovery.by_term(category, self._settings.pages_per_term)
+
+        async for one in discovery.each(self._wanted, find):
+            yield one
 
     async def search(self, subject: Subject) -> list[ImageCandidate]:
         """Return the pictures of a subject, best first, at most pictures_per_subject of them."""
