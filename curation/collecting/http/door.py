@@ -2,62 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from curation.collecting.http.records import Entry, FetchRecord, FetchRefused, FetchStore
+from curation.collecting.http.records import FetchRecord, FetchRefused, FetchStore, Rates
 from curation.collecting.http.settings import DoorSettings, HostLimits
 from curation.collecting.port import Fetched
 from curation.errors import Rejected
+from curation.ids import sha256_json
 
-__all__ = [
-    "Door",
-    "DoorSettings",
-    "Entry",
-    "FetchRecord",
-    "FetchRefused",
-    "FetchStore",
-    "HostLimits",
-    "Rates",
-]
+if TYPE_CHECKING:
+    from curation.collecting.http.asking import Asking
 
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What the door did so far, for a live progress bar.
-
-    requests: sent over the network. received: bytes of bodies. hits: answered from the store. waits: how
-    often a host asked us to pause. paused: hosts that are paused now, with the seconds that are left.
-    """
-
-    requests: int = 0
-    received: int = 0
-    hits: int = 0
-    waits: int = 0
-    paused: Mapping[str, float] = field(default_factory=dict)
+__all__ = ["Door", "DoorSettings", "FetchRecord", "FetchRefused", "FetchStore", "HostLimits", "Rates"]
+_log = logging.getLogger("mmke.http")
 
 
 class Door:
     """The one way to the network. Use as `async with Door(settings, store) as door`.
 
     store: where bodies and records lie; what it has is not asked for again. refresh: ask again, once a run,
-    with If-None-Match and If-Modified-Since for pictures.
+    with If-None-Match and If-Modified-Since for pictures. Calls may run at once, as many as wanted: the door
+    itself holds them back. Of a body at most max_mib are read, and of all that are read at once, eight times
+    as much is in memory.
     """
 
     def __init__(self, settings: DoorSettings, store: FetchStore, *, refresh: bool = False) -> None:
         """Remember what is needed; nothing is opened yet."""
         self._settings, self._store, self._refresh = settings, store, refresh
+        self._opened: Asking | None = None
+        self._hits = 0
+        self._asked: set[str] = set()
+        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def __aenter__(self) -> Self:
-        """Open the connections' pool and the writer."""
+        """Open the connections' pool and the writer. Raises PrerequisiteError when the disk is full."""
+        from curation.collecting.http.asking import Asking
+
+        self._opened = await Asking.open(self._settings, self._store)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close both; what was returned before is on disk."""
+        if self._opened:
+            await self._opened.close()
+            self._opened = None
+
+    @property
+    def _asking(self) -> Asking:
+        if self._opened is None:
+            message = "the door is used outside of `async with`"
+            raise RuntimeError(message)
+        return self._opened
 
     async def json(
         self,
@@ -72,7 +74,15 @@ class Door:
         Raises TransientError when a later try may work, PrerequisiteError naming the fix (no contact, a
         refused User-Agent, wrong credentials), FetchRefused for a permanent 4xx.
         """
-        raise NotImplementedError
+        asked = [url, dict(params), None if form is None else dict(form), accept]
+        name = f"json {sha256_json(asked)}"
+        async with self._alone(name):
+            before = await self._recall(name)
+            if before:
+                return await self._asking.kept_json(before)
+            value = await self._asking.json(name, url, params, form, accept)
+            self._note(name)
+            return value
 
     async def picture(self, url: str, key: str) -> Fetched | Rejected:
         """Return a picture's bytes, kept and recorded; Rejected (with key) when it never will come.
@@ -81,8 +91,44 @@ class Door:
         later try may work (no record is left) and PrerequisiteError when no contact is set, a host refuses
         our User-Agent, or the disk is full.
         """
-        raise NotImplementedError
+        name = f"picture {url}"
+        async with self._alone(name):
+            before = await self._recall(name)
+            if before:
+                return await self._asking.kept_picture(before, key)
+            found = await self._asking.picture(name, url, key, self._refresh)
+            self._note(name)
+            return found
 
     def rates(self) -> Rates:
         """Return what was done so far."""
-        raise NotImplementedError
+        counts, hosts = self._asking.exchange.counts, self._asking.exchange.hosts
+        return Rates(counts.requests, counts.received, self._hits, counts.waits, hosts.paused())
+
+    def _note(self, name: str) -> None:
+        if self._refresh:
+            self._asked.add(name)
+
+    async def _recall(self, name: str) -> FetchRecord | None:
+        """Return the record that answers a request without the network, if there is one."""
+        if self._refresh and name not in self._asked:
+            return None
+        record = self._asking.record(name)
+        if record is None or (record.limit is not None and record.limit < self._settings.max_bytes):
+            return None
+        self._hits += 1
+        return record
+
+    @asynccontextmanager
+    async def _alone(self, name: str) -> AsyncIterator[None]:
+        """Let one caller at a time ask for a thing: the second finds what the first has kept."""
+        lock, callers = self._turns.get(name, (None, 0))
+        lock = lock or asyncio.Lock()
+        self._turns[name] = lock, callers + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, callers = self._turns.pop(name)
+            if callers > 1:
+                self._turns[name] = lock, callers - 1

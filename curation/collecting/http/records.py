@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic import Field
@@ -24,12 +24,12 @@ class FetchRefused(ForgeError):  # noqa: N818 - named like Rejected
 class FetchRecord(Record):
     """One finished request, kept or refused for good; passing failures leave no record.
 
-    url: as asked for. final_url: after redirects. status: HTTP status, 0 where no request was made (robots).
-    sha256: the body's, None where none was kept. reason, detail: why nothing was kept. limit: the largest
-    body that was allowed, in bytes, where the reason is image_too_large. size: of the body, in bytes.
-    media_type: as the Content-Type says; found_type: as the first bytes say, '' for JSON. headers: those of
-    interest, by lower-case name. retrieved_at: ISO 8601, UTC. replaced: the sha256 of the body that an
-    earlier record of the same URL has, where it differs.
+    url: as asked for; form: what was posted to it. final_url: after redirects. status: HTTP status, 0 where
+    no request was made (robots). sha256: the body's, None where none was kept. reason, detail: why nothing
+    was kept. limit: the largest body that was allowed, in bytes, where the reason is image_too_large. size:
+    of the body, in bytes. media_type: as the Content-Type says; found_type: as the first bytes say, '' for
+    JSON. headers: those of interest, by lower-case name. retrieved_at: ISO 8601, UTC. replaced: the sha256
+    of the body that an earlier record of the same URL has, where it differs.
     """
 
     url: str
@@ -43,8 +43,24 @@ class FetchRecord(Record):
     media_type: str = ""
     found_type: str = ""
     headers: dict[str, str] = Field(default_factory=dict)
+    form: dict[str, str] | None = None
     retrieved_at: str
     replaced: Sha256 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What a door did so far, for a live progress bar.
+
+    requests: sent over the network. received: bytes of bodies. hits: answered from the store. waits: how
+    often a host asked us to pause. paused: hosts that are paused now, with the seconds that are left.
+    """
+
+    requests: int = 0
+    received: int = 0
+    hits: int = 0
+    waits: int = 0
+    paused: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +73,7 @@ class Entry:
 
 
 class FetchStore(Protocol):
-    """Keeps bodies by content and records by request; called from threads, one call at a time."""
+    """Keeps bodies by content and records by request; several threads may call at once."""
 
     def find(self, key: str) -> dict[str, Any] | None:
         """Return the newest record of a request, None when there is none."""
@@ -70,7 +86,7 @@ class FetchStore(Protocol):
     def keep(self, entries: Sequence[Entry]) -> None:
         """Keep bodies, then records; all are on disk when it returns. Raises OSError when the disk is full.
 
-        A body's sha256 is the record's own 'sha256'.
+        A record is kept with the sha256 and the size of its body.
         """
         ...
 

@@ -22,7 +22,7 @@ class HostLimits(Record):
 
     streams: int = Field(default=4, ge=1)
     per_second: float | None = Field(default=None, gt=0)
-    megabits: float | None = Field(default=None, gt=0)
+    megabits: float | None = Field(default=None, ge=0.01)
 
 
 _SERIAL = HostLimits(streams=1)
@@ -35,6 +35,7 @@ PRESETS: Mapping[str, HostLimits] = {
     "*.wikimedia.org": _SERIAL,
     "*.wikidata.org": _SERIAL,
     "upload.wikimedia.org": HostLimits(streams=2, megabits=25),
+    "thumb.wikimedia.org": HostLimits(streams=2, megabits=25),
     "api.openverse.org": HostLimits(streams=1, per_second=1),
 }
 _UNKNOWN = HostLimits(streams=4, per_second=10)
@@ -48,10 +49,10 @@ class DoorSettings(Record):
     addresses and other ports than 80 and 443, and have no limits but those under hosts. hosts: limits that
     go before the presets. concurrency: requests at once over all hosts. *_seconds: limits of time;
     first_byte_seconds from the connection to the end of the headers, idle_seconds without a byte of the
-    body. min_kib_per_second: the least speed, over the whole of a body, after ten seconds. max_mib: the
-    largest body, as sent and as unpacked. patience_seconds: the longest pause that a host may ask for while
-    we wait; for a longer one the pictures stay pending. min_free_gib: disk space that is never used.
-    disk_budget_gib: the most that all pictures and answers may take, None for no such limit.
+    body. min_kib_per_second: the least speed over the whole of a body, once idle_seconds have passed.
+    max_mib: the largest body, as sent and as unpacked. patience_seconds: the longest pause that a host may
+    ask for while we wait; for a longer one the pictures stay pending. min_free_gib: disk space that is never
+    used. disk_budget_gib: the most that all pictures and answers may take, None for no such limit.
     """
 
     contact: str = ""
@@ -63,7 +64,7 @@ class DoorSettings(Record):
     idle_seconds: float = Field(default=20.0, gt=0)
     total_seconds: float = Field(default=600.0, gt=0)
     min_kib_per_second: float = Field(default=4.0, ge=0)
-    max_mib: float = Field(default=50.0, gt=0)
+    max_mib: float = Field(default=38.0, gt=0)
     patience_seconds: float = Field(default=120.0, ge=0)
     min_free_gib: float = Field(default=1.0, ge=0)
     disk_budget_gib: float | None = Field(default=None, gt=0)
