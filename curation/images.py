@@ -1,38 +1,51 @@
-"""Pictures from outside, decoded under limits into small sRGB JPEGs; and the few pictures made of those."""
+"""Pictures from outside, decoded under limits into small sRGB JPEGs; and the few pictures made of those.
+
+What becomes of each kind of picture (`inspect`); reasons are codes of curation.errors.Reason:
+
+| bytes | result |
+| --- | --- |
+| JPEG, PNG, WebP, GIF, AVIF by their first bytes, whatever the name says | kept |
+| no bytes at all | image_empty |
+| a web page, JSON, text, bytes of no known format | not_an_image |
+| TIFF (which has 32 bit pixels), PSD, EPS, PDF, ICNS, BMP, HEIC, SVG, video, ... | image_format_not_allowed |
+| over 40 MB, 50 megapixels, 1,000 frames or 100 JPEG passes, read from the header | image_too_large |
+| over 16 MB of profiles, EXIF and text, 1 MB in a packed one, or 50,000 parts | image_metadata_too_large |
+| shorter side under 96 px (a side of 0 too) | image_too_small |
+| cut off; a JPEG whose data end early, even where its end marker was mended | image_truncated |
+| otherwise broken, or a kind of coding that no decoder knows (12 bit JPEG) | image_unreadable |
+| animation (GIF, APNG, WebP, AVIF), stereo pair (MPO) | kept: first frame, noted |
+| EXIF orientation | kept: turned, noted; broken EXIF is ignored |
+| ICC profile | kept: colours moved to sRGB; one that is broken, unfit or over 4 MB is ignored |
+| CMYK and YCCK JPEG, Adobe's inverted ones too | kept: by its profile, else by Pillow's formula |
+| grey of 16 bit | kept: scaled by 1/257, noted; colour of 16 bit: the upper 8 bit |
+| 32 bit pixels, should a decoder ever give them | image_depth_not_allowed |
+| palette, palette with transparency, alpha | kept: laid on white, noted where anything is transparent |
+| bytes after the end (polyglots) | kept, noted; they stay in the original alone |
+| takes more than its time or memory (`decoding.DecodePool`) | decode_too_costly |
+| kills the process that decodes it, twice | decode_crashed |
+
+What is published is the derivative: encoded anew from pixels, so that it has no EXIF, XMP, comment, profile,
+thumbnail or foreign bytes.
+"""
 
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageEnhance, ImageOps
+import simplejpeg  # type: ignore[import-untyped]
+from PIL import Image, ImageEnhance, ImageOps
 
-from curation.errors import IntegrityError, Reason, Rejected
+from curation import headers
+from curation.errors import Reason, Rejected
+from curation.headers import Header, outside_limits, read_header, too_small
 from curation.ids import sha256_bytes
+from curation.pixels import BROKEN, fit, open_picture, orientation, scalable, srgb, trusted, upright
 
-MAX_BYTES = 40_000_000
-MAX_PIXELS = 50_000_000
-MIN_SIDE = 96
+MAX_BYTES = headers.MAX_BYTES
 DERIVATIVE_SIDE = 512
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-_SCALABLE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
-_MAX_ICC_BYTES = 4_000_000
-# What Pillow's decoders raise on broken input; MemoryError and the like are ours, not the picture's.
-_BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    EOFError,
-    struct.error,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,8 @@ class Inspected:
     """A picture that is sound.
 
     sha256, byte_size: of the bytes as fetched. width, height: in pixels, after EXIF orientation.
-    derivative: RGB JPEG, longest side at most 512 px, quality 90, no metadata.
+    derivative: RGB JPEG, longest side at most 512 px, quality 90, no metadata. notes: what was done to it
+    besides, in plain phrases ('first of 12 frames', 'transparency on white').
     """
 
     sha256: str
@@ -50,42 +64,92 @@ class Inspected:
     height: int
     derivative: bytes
     derivative_sha256: str
+    notes: tuple[str, ...] = ()
 
 
 def inspect(key: str, data: bytes) -> Inspected | Rejected:
-    """Decode untrusted bytes, or say why not: image_unreadable, image_too_small or image_too_large.
+    """Decode untrusted bytes, or say why not, as the table above has it.
 
-    Limits: 40 MB, 50 megapixels (read from the header, before any pixel is decoded), shortest side
-    96 px. Only JPEG, PNG, WebP, GIF, BMP and TIFF; of an animation the first frame. Orientation is
-    applied, colours become sRGB, 16 bit grey is scaled to 8, transparency is laid on white.
+    Limits are read from the container before any decoder sees it. Time and memory are bounded only where
+    this runs in a `decoding.DecodePool`.
     """
-    if len(data) > MAX_BYTES:
-        return Rejected(key, Reason.IMAGE_TOO_LARGE, f"{len(data)} bytes, at most {MAX_BYTES} are read")
+    header = read_header(key, data)
+    if isinstance(header, Rejected):
+        return header
     try:
-        header = _open(data)
-        refused = _outside_limits(key, header)
-        if refused is not None:
-            return refused
-        header.verify()
-        picture = _upright(_open(data))
-        width, height = picture.size
-        if picture.mode in _SCALABLE:  # before the colours are managed, which costs by the pixel
-            picture = _fit(picture, DERIVATIVE_SIDE)
-        pixels = _srgb(picture)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return Rejected(key, Reason.IMAGE_TOO_LARGE, f"more than {MAX_PIXELS} pixels")
-    except _BROKEN as error:
-        return Rejected(key, Reason.IMAGE_UNREADABLE, f"not a readable picture ({type(error).__name__})")
-    derivative = _jpeg(_fit(pixels, DERIVATIVE_SIDE))
+        return _decoded(key, data, header)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        return Rejected(key, Reason.IMAGE_TOO_LARGE, str(error))
+    except BROKEN as error:
+        return _broken(key, header, error)
+
+
+def _decoded(key: str, data: bytes, header: Header) -> Inspected | Rejected:
+    """Return the picture; raises one of BROKEN."""
+    picture = open_picture(data)
+    frames = header.frames or int(getattr(picture, "n_frames", 1))
+    seen = Header(header.kind, *picture.size, frames)  # a decoder may see another size than we did
+    refused = outside_limits(key, seen) or too_small(key, *picture.size)
+    if refused is not None:
+        return refused
+    picture.verify()
+    picture = open_picture(data)
+    turned = orientation(picture)
+    picture.load()
+    if header.kind == "JPEG" and _ends_early(data, picture.mode):
+        return Rejected(key, Reason.IMAGE_TRUNCATED, "its data end before the picture does")
+    if picture.mode in ("I", "F"):
+        return Rejected(key, Reason.IMAGE_DEPTH_NOT_ALLOWED, "pixels of 32 bit have no defined white")
+    picture = upright(picture, turned)
+    width, height = picture.size
+    if scalable(picture):
+        picture = fit(picture, DERIVATIVE_SIDE)
+    notes = _notes(picture, turned, frames, len(data) - (header.end or len(data)))
+    derivative = _jpeg(fit(srgb(picture), DERIVATIVE_SIDE))
     return Inspected(
         sha256=sha256_bytes(data),
         byte_size=len(data),
-        media_type="image/jpeg" if header.format == "MPO" else Image.MIME[str(header.format)],
+        media_type=Image.MIME[header.kind],
         width=width,
         height=height,
         derivative=derivative,
         derivative_sha256=sha256_bytes(derivative),
+        notes=notes,
     )
+
+
+def _notes(picture: Image.Image, turned: int, frames: int, trailing: int) -> tuple[str, ...]:
+    """Return what is done to a picture on its way to sRGB."""
+    deep = picture.mode.startswith("I;16")
+    clear = picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[:, :, 3].min() < 255
+    done = (
+        (f"first of {frames} frames", frames > 1),
+        ("turned upright", turned > 1),
+        ("16 bit scaled to 8", deep),
+        ("transparency on white", clear),
+        (f"{trailing} bytes after the picture left out", trailing > 0 and frames == 1),
+    )
+    return tuple(phrase for phrase, holds in done if holds)
+
+
+def _ends_early(data: bytes, mode: str) -> bool:
+    """Return whether a JPEG has an end but not all that comes before it, which Pillow fills with grey."""
+    try:
+        simplejpeg.decode_jpeg(data, "CMYK" if mode == "CMYK" else "GRAY", min_height=1, min_width=1)
+    except ValueError as error:  # all else that it finds odd, Pillow has read
+        return "premature end of data segment" in str(error)
+    return False
+
+
+def _broken(key: str, header: Header, error: Exception) -> Rejected:
+    """Return what a decoder's complaint means."""
+    said = str(error)
+    if "MAX_TEXT" in said:
+        return Rejected(key, Reason.IMAGE_METADATA_TOO_LARGE, "its texts unpack to more than is read")
+    if header.end is None or "truncated" in said.lower():
+        return Rejected(key, Reason.IMAGE_TRUNCATED, f"{header.kind}, cut off")
+    detail = f"not a readable {header.kind} ({type(error).__name__})"
+    return Rejected(key, Reason.IMAGE_UNREADABLE, detail)
 
 
 def side_by_side(left: bytes, right: bytes) -> bytes:
@@ -93,14 +157,14 @@ def side_by_side(left: bytes, right: bytes) -> bytes:
 
     RGB JPEG, longest side at most 512 px. Raises IntegrityError when one of them is no picture.
     """
-    pair = [_trusted(left), _trusted(right)]
+    pair = [trusted(left), trusted(right)]
     height = min(picture.height for picture in pair)
     scaled = [ImageOps.contain(picture, (16 * height, height), Image.Resampling.LANCZOS) for picture in pair]
     gap = max(2, height // 64)
     canvas = Image.new("RGB", (scaled[0].width + gap + scaled[1].width, height), "white")
     canvas.paste(scaled[0], (0, 0))
     canvas.paste(scaled[1], (scaled[0].width + gap, 0))
-    return _jpeg(_fit(canvas, DERIVATIVE_SIDE))
+    return _jpeg(fit(canvas, DERIVATIVE_SIDE))
 
 
 def view(data: bytes, kind: str) -> bytes:
@@ -109,7 +173,7 @@ def view(data: bytes, kind: str) -> bytes:
     RGB JPEG, longest side at most 512 px. Raises IntegrityError for bytes that are no picture, ValueError
     for another kind.
     """
-    picture = _fit(_trusted(data), DERIVATIVE_SIDE)
+    picture = fit(trusted(data), DERIVATIVE_SIDE)
     if kind == "crop":
         dx, dy = picture.width // 10, picture.height // 10
         return _jpeg(picture.crop((dx, dy, picture.width - dx, picture.height - dy)))
@@ -122,21 +186,12 @@ def view(data: bytes, kind: str) -> bytes:
 
 def thumbnail(data: bytes, side: int) -> bytes:
     """Return a JPEG with a longest side of at most `side` px, for pages; IntegrityError for no picture."""
-    return _jpeg(_fit(_trusted(data), side), quality=80)
-
-
-def reduced(data: bytes, side: int) -> Image.Image:
-    """Return a picture as opaque upright sRGB, shrunk fast to a shorter side of `side` px or more.
-
-    A smaller picture keeps its size. Raises IntegrityError for no picture.
-    """
-    picture = _trusted(data)
-    return picture.reduce(max(1, min(picture.size) // side))
+    return _jpeg(fit(trusted(data), side), quality=80)
 
 
 def pixels_of(data: bytes, side: int) -> npt.NDArray[np.float64]:
     """Return a derivative squeezed to side x side as RGB numbers from 0 to 255, shape (side, side, 3)."""
-    return np.asarray(_trusted(data).resize((side, side), Image.Resampling.BOX), dtype=np.float64)
+    return np.asarray(trusted(data).resize((side, side), Image.Resampling.BOX), dtype=np.float64)
 
 
 def main_colour(data: bytes, box: tuple[int, int, int, int] | None = None) -> tuple[str, float]:
@@ -146,7 +201,7 @@ def main_colour(data: bytes, box: tuple[int, int, int, int] | None = None) -> tu
     border too, goes to the nearest prototype in OKLab. box: left, upper, right, lower, in pixels.
     Raises IntegrityError when the bytes are no picture.
     """
-    picture = _trusted(data)
+    picture = trusted(data)
     small = (picture.crop(box) if box else picture).resize((64, 64), Image.Resampling.BOX)
     lab = _oklab(np.asarray(small, dtype=np.float64).reshape(-1, 3) / 255)
     distance = np.linalg.norm(lab[:, None, :] - _PROTOTYPES[None, :, :], axis=2)
@@ -156,86 +211,12 @@ def main_colour(data: bytes, box: tuple[int, int, int, int] | None = None) -> tu
     return name, most / len(names)
 
 
-def _open(data: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=_FORMATS)
-
-
-def _outside_limits(key: str, header: Image.Image) -> Rejected | None:
-    width, height = header.size
-    if width * height > MAX_PIXELS:
-        return Rejected(
-            key, Reason.IMAGE_TOO_LARGE, f"{width} x {height} px, at most {MAX_PIXELS} pixels are read"
-        )
-    if min(width, height) < MIN_SIDE:
-        return Rejected(
-            key, Reason.IMAGE_TOO_SMALL, f"{width} x {height} px, the shorter side needs {MIN_SIDE}"
-        )
-    return None
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    picture.load()
-    return ImageOps.exif_transpose(picture)
-
-
-def _srgb(picture: Image.Image) -> Image.Image:
-    """Return the picture as opaque sRGB."""
-    if picture.mode.startswith("I;16"):
-        grey = np.asarray(picture, dtype=np.uint16)
-        return Image.fromarray((grey // 257).astype(np.uint8)).convert("RGB")
-    if picture.mode in ("I", "F"):
-        raise ValueError("32 bit pixels have no defined white")
-    profile = picture.info.get("icc_profile")
-    alpha = None
-    if picture.has_transparency_data:
-        rgba = picture.convert("RGBA")
-        alpha = rgba.getchannel("A")
-        picture = rgba.convert("RGB")
-    colours = _managed(picture, profile) or picture.convert("RGB")
-    if alpha is None:
-        return colours
-    paper = Image.new("RGB", colours.size, "white")
-    paper.paste(colours, mask=alpha)
-    return paper
-
-
-def _managed(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
-    """Return the picture moved from its ICC profile to sRGB, None when the profile is absent or useless."""
-    if not profile or len(profile) > _MAX_ICC_BYTES:
-        return None
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return None
-
-
-def _fit(picture: Image.Image, side: int) -> Image.Image:
-    if max(picture.size) <= side:
-        return picture
-    small = picture.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return small
-
-
 def _jpeg(picture: Image.Image, quality: int = 90) -> bytes:
     bare = picture.copy()
     bare.info.clear()  # Pillow would write comments and profiles that it finds there
     out = io.BytesIO()
     bare.save(out, "JPEG", quality=quality)
     return out.getvalue()
-
-
-def _trusted(data: bytes) -> Image.Image:
-    """Decode a picture that passed `inspect` before; the same limits hold."""
-    try:
-        header = _open(data)
-        if header.width * header.height > MAX_PIXELS:
-            raise IntegrityError("a stored picture has more pixels than are ever kept")
-        return _srgb(_upright(header))
-    except _BROKEN as error:
-        raise IntegrityError(f"stored bytes are no picture ({type(error).__name__})") from error
 
 
 _COLOURS = {

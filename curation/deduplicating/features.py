@@ -13,7 +13,7 @@ from PIL import Image
 
 from curation.errors import IntegrityError
 from curation.ids import sha256_bytes
-from curation.images import reduced
+from curation.pixels import reduced
 from curation.records import PictureFeatures
 
 # The parts that are hashed, as shares of width and height: left, upper, right, lower. A crop of a picture is
@@ -71,7 +71,7 @@ def features(data: bytes) -> Features:
     pHash (Zauner, 2010) and dHash (Krawetz, 2013) as imagehash has them, PDQ (Facebook, 2019), from the
     picture upright, in sRGB, on white, shrunk to 256 px or more. Raises IntegrityError for no picture.
     """
-    import pdqhash  # a picture costs more than looking a module up; the command line's help would pay for it
+    import pdqhash  # type: ignore[import-untyped]
 
     picture = reduced(data, SIDE)
     grey = picture.convert("L")

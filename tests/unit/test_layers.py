@@ -13,7 +13,8 @@ PACKAGES = ("curation", "prompts", "warehouse", "eval", "flows")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 GROUND = {"curation.records", "curation.errors", "curation.ids", "curation.atomic"}
 # The modules at the top of curation that every step may use.
-SHARED = GROUND | {"curation.taxonomy", "curation.licences", "curation.images"}
+SHARED = GROUND | {"curation.taxonomy", "curation.licences"}
+SHARED |= {"curation.headers", "curation.pixels", "curation.images", "curation.decoding"}
 STEPS = {"curation.collecting", "curation.deduplicating", "curation.drafting", "curation.reviewing", "curation.galleries"}
 HOMES = {
     "prefect": "flows",
