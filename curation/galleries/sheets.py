@@ -75,7 +75,7 @@ def category_sheets(
 ) -> Path:
     """Write one page a category and an index with a tile for each; return the index.
 
-    Pictures stand by subject, kept ones first. A category of more than 1,000 gets several pages. read:
+    Pictures stand by subject, kept ones first; those of no known subject at the end. A category of more than 1,000 gets several pages. read:
     derivative_sha256 to bytes. names: of categories, by key. only: a category's key; its page alone is
     written and returned. A page that shows what it showed before is left as it is; pages in the folder of
     categories that are no more are removed.
@@ -125,7 +125,7 @@ def _title(key: str, names: Mapping[str, str]) -> str:
 
 def _ordered(seen: Iterable[SeenPicture]) -> list[SeenPicture]:
     place = list(State)
-    return sorted(seen, key=lambda one: (one.subject.casefold(), place.index(one.state), one.image_id))
+    return sorted(seen, key=lambda one: (not one.subject, one.subject.casefold(), place.index(one.state), one.image_id))
 
 
 def _sheet(
@@ -144,7 +144,7 @@ def _sheet(
             "page": page.name,
             "counts": _counted(ordered, always=True),
             "total": len(ordered),
-            "subjects": len({one.subject for one in ordered}),
+            "subjects": len({one.subject for one in ordered if one.subject}),
         }
         inputs = _fingerprint(values, part)
         if _shows(page, inputs):

@@ -40,6 +40,7 @@ def raw_annotation(
     """Return the raw record of an annotation and the keys of the task that it was made on."""
     keys = ("task_key", "item_id", "probe_ids", "image_roles")
     task = {key: task_data.get(key) for key in keys}
+    task |= {key: task_data[key] for key in ("first", "second") if key in task_data}  # of a pair
     payload = {"annotation": annotation, "task": task, "annotator": annotator, "queue": queue}
     return RawAnnotation(
         annotation_id=str(annotation["id"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,7 +28,7 @@ REASONS = (
 )
 _MOST_BYTES = 1_000_000
 _LONGEST_TEXT = 20_000
-_LONGEST_COMMENT = 2_000
+LONGEST_COMMENT = 2_000
 _PROBE_CONTROL = re.compile(r"(q_verdict|q_question|q_answer)_([0-9]{1,2})")
 
 
@@ -86,49 +86,72 @@ def _control(name: str, target: str, kind: str, value: dict[str, Any]) -> dict[s
     }
 
 
-class _Choices(BaseModel):
+class Choices(BaseModel):
+    """What was chosen in a control."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
     choices: list[str] = Field(min_length=1, max_length=20)
 
 
-class _Texts(BaseModel):
+class Texts(BaseModel):
+    """What was written in a control."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
     text: list[str] = Field(min_length=1, max_length=1)
 
 
-class _Control(BaseModel):
+class Control(BaseModel):
+    """One control of a form, filled in."""
+
     model_config = ConfigDict(extra="ignore", strict=True)
     from_name: str = Field(max_length=40)
     type: Literal["choices", "textarea"]
-    value: _Choices | _Texts
+    value: Choices | Texts
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """An annotation as Label Studio stores it."""
+
     model_config = ConfigDict(extra="ignore", strict=True)
     id: int
-    result: list[_Control] = Field(max_length=200)
+    result: list[Control] = Field(max_length=200)
     was_cancelled: bool
     updated_at: str = Field(min_length=10, max_length=40)
     lead_time: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
-class _Task(BaseModel):
+class TaskKeys(BaseModel):
+    """The keys by which an annotation finds its task."""
+
     model_config = ConfigDict(extra="ignore", strict=True)
     task_key: str = Field(max_length=200)
     item_id: str = Field(min_length=1, max_length=180)
+
+
+class Payload(BaseModel):
+    """The content of a raw annotation, of any kind of task."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    annotation: Answer
+    task: TaskKeys
+    annotator: str = Field(min_length=3, max_length=256)
+    queue: str
+
+
+P = TypeVar("P", bound=Payload)
+
+
+class _Task(TaskKeys):
     probe_ids: list[str] = Field(max_length=50)
     image_roles: list[ImageRole] = Field(max_length=20)
 
 
-class _Payload(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    annotation: _Answer
+class _Payload(Payload):
     task: _Task
-    annotator: str = Field(min_length=3, max_length=256)
     queue: Literal["review", "adjudication"]
 
 
-class _MalformedError(ValueError):
+class MalformedError(ValueError):
     """What is wrong with an annotation, in words for a person."""
 
 
@@ -142,7 +165,7 @@ def parse(raw: RawAnnotation, raw_sha256: str) -> Annotation | Rejected:
     key = f"{raw.task_key}#{raw.annotation_id}"
     try:
         return _read(raw, raw_sha256)
-    except _MalformedError as error:
+    except MalformedError as error:
         return Rejected(key, Reason.MALFORMED_ANNOTATION, str(error))
 
 
@@ -174,50 +197,64 @@ def _read(raw: RawAnnotation, raw_sha256: str) -> Annotation:
 
 
 def _payload(raw: RawAnnotation) -> _Payload:
+    payload = read_payload(raw, _Payload)
+    if not payload.task.task_key.startswith(f"{payload.task.item_id}:"):
+        raise MalformedError("its task key is not of its item")
+    return payload
+
+
+def read_payload(raw: RawAnnotation, kind: type[P]) -> P:
+    """Return the content of a raw annotation as a kind of payload; raises MalformedError in plain words."""
     if len(raw.raw) > _MOST_BYTES:
-        raise _MalformedError(f"it has {len(raw.raw)} bytes")
+        raise MalformedError(f"it has {len(raw.raw)} bytes")
     try:
-        payload = _Payload.model_validate_json(raw.raw)
+        payload = kind.model_validate_json(raw.raw)
     except ValidationError as error:
         # pydantic's own message quotes the input, which is not for our logs
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])[:100]
         problem = "it is not JSON" if first["type"] == "json_invalid" else f"{place}: {first['type']}"
-        raise _MalformedError(problem) from None
+        raise MalformedError(problem) from None
     named = (str(payload.annotation.id), payload.task.task_key, payload.annotator, payload.queue)
     if named != (raw.annotation_id, raw.task_key, raw.annotator, raw.queue):
-        raise _MalformedError("its content belongs to another annotation")
-    if not payload.task.task_key.startswith(f"{payload.task.item_id}:"):
-        raise _MalformedError("its task key is not of its item")
+        raise MalformedError("its content belongs to another annotation")
     return payload
 
 
-def _controls(result: list[_Control], probes: int) -> dict[str, list[str]]:
+def read_controls(result: list[Control], choices: set[str], texts: set[str]) -> dict[str, list[str]]:
+    """Return what was entered by control name; choices, texts: the controls of the interface.
+
+    Raises MalformedError for another control, one of another type, and one that comes twice.
+    """
+    entered: dict[str, list[str]] = {}
+    for control in result:
+        chosen = isinstance(control.value, Choices)
+        if control.from_name not in (choices if chosen else texts) or (control.type == "choices") != chosen:
+            name = control.from_name if _PROBE_CONTROL.fullmatch(control.from_name) else "a control"
+            raise MalformedError(f"{name} is not in the interface or has another type")
+        if control.from_name in entered:
+            raise MalformedError(f"{control.from_name} comes twice")
+        value = control.value
+        entered[control.from_name] = value.choices if isinstance(value, Choices) else value.text
+    return entered
+
+
+def _controls(result: list[Control], probes: int) -> dict[str, list[str]]:
     """Return what was entered by control name, with every name and type checked."""
     choices = {"original_verdict", "edited_verdict", "decision", "reasons", "bad_images"}
     choices |= {f"q_verdict_{index}" for index in range(probes)}
     texts = {"original_fix", "edited_fix", "comment"}
     texts |= {f"q_{part}_{index}" for index in range(probes) for part in ("question", "answer")}
-    entered: dict[str, list[str]] = {}
-    for control in result:
-        expected = choices if isinstance(control.value, _Choices) else texts
-        if control.from_name not in expected or (control.type == "choices") != (expected is choices):
-            name = control.from_name if _PROBE_CONTROL.fullmatch(control.from_name) else "a control"
-            raise _MalformedError(f"{name} is not in the interface or has another type")
-        if control.from_name in entered:
-            raise _MalformedError(f"{control.from_name} comes twice")
-        value = control.value
-        entered[control.from_name] = value.choices if isinstance(value, _Choices) else value.text
-    return entered
+    return read_controls(result, choices, texts)
 
 
 def _form(entered: dict[str, list[str]], probe_ids: tuple[str, ...], roles: tuple[ImageRole, ...]) -> Form:
-    decision = _one_of(entered, "decision", DECISIONS)
-    original = _one_of(entered, "original_verdict", TEXT_VERDICTS)
-    edited = _one_of(entered, "edited_verdict", TEXT_VERDICTS)
+    decision = one_of(entered, "decision", DECISIONS)
+    original = one_of(entered, "original_verdict", TEXT_VERDICTS)
+    edited = one_of(entered, "edited_verdict", TEXT_VERDICTS)
     reasons = _some_of(entered, "reasons", REASONS)
     if decision != "approve" and not reasons:
-        raise _MalformedError(f"{decision} needs a reason")
+        raise MalformedError(f"{decision} needs a reason")
     return Form(
         decision=decision,
         original=original,
@@ -227,46 +264,48 @@ def _form(entered: dict[str, list[str]], probe_ids: tuple[str, ...], roles: tupl
         probes=tuple(_probe_vote(entered, index, probe_id) for index, probe_id in enumerate(probe_ids)),
         bad_images=_some_of(entered, "bad_images", tuple(role.value for role in roles)),
         reasons=reasons,
-        comment=_text(entered, "comment", _LONGEST_COMMENT) or "",
+        comment=text_of(entered, "comment", LONGEST_COMMENT) or "",
     )
 
 
 def _probe_vote(entered: dict[str, list[str]], index: int, probe_id: str) -> ProbeVote:
-    verdict = _one_of(entered, f"q_verdict_{index}", PROBE_VERDICTS)
+    verdict = one_of(entered, f"q_verdict_{index}", PROBE_VERDICTS)
     if verdict != "fix":
         return ProbeVote(probe_id=probe_id, verdict=verdict)
-    question = _text(entered, f"q_question_{index}", _LONGEST_TEXT)
-    answer = _text(entered, f"q_answer_{index}", _LONGEST_TEXT)
+    question = text_of(entered, f"q_question_{index}", _LONGEST_TEXT)
+    answer = text_of(entered, f"q_answer_{index}", _LONGEST_TEXT)
     if question is None and answer is None:
-        raise _MalformedError(f"q_verdict_{index} is fix, without a text")
+        raise MalformedError(f"q_verdict_{index} is fix, without a text")
     return ProbeVote(probe_id=probe_id, verdict=verdict, question=question, answer=answer)
 
 
-def _one_of(entered: dict[str, list[str]], name: str, allowed: tuple[str, ...]) -> str:
+def one_of(entered: dict[str, list[str]], name: str, allowed: tuple[str, ...]) -> str:
+    """Return the one choice of a control; raises MalformedError for none, two, or one not offered."""
     chosen = _some_of(entered, name, allowed)
     if len(chosen) != 1:
-        raise _MalformedError(f"{name} needs one choice and has {len(chosen)}")
+        raise MalformedError(f"{name} needs one choice and has {len(chosen)}")
     return chosen[0]
 
 
 def _some_of(entered: dict[str, list[str]], name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
     chosen = entered.get(name, [])
     if len(set(chosen)) != len(chosen) or not set(chosen) <= set(allowed):
-        raise _MalformedError(f"{name} has a choice that the interface does not offer, or one twice")
+        raise MalformedError(f"{name} has a choice that the interface does not offer, or one twice")
     return tuple(choice for choice in allowed if choice in chosen)
 
 
 def _fix(entered: dict[str, list[str]], name: str) -> str:
-    text = _text(entered, name, _LONGEST_TEXT)
+    text = text_of(entered, name, _LONGEST_TEXT)
     if text is None:
-        raise _MalformedError(f"{name} is missing")
+        raise MalformedError(f"{name} is missing")
     return text
 
 
-def _text(entered: dict[str, list[str]], name: str, longest: int) -> str | None:
+def text_of(entered: dict[str, list[str]], name: str, longest: int) -> str | None:
+    """Return what was written in a control, None for nothing; raises MalformedError when it is too long."""
     text = entered.get(name, [""])[0].strip()
     if len(text) > longest:
-        raise _MalformedError(f"{name} has {len(text)} characters, at most {longest} are allowed")
+        raise MalformedError(f"{name} has {len(text)} characters, at most {longest} are allowed")
     if "\0" in text:
-        raise _MalformedError(f"{name} has a null character")
+        raise MalformedError(f"{name} has a null character")
     return text or None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -40,6 +42,25 @@ _INSERTION_HINT = (
 )
 
 
+@dataclass(frozen=True)
+class Interface:
+    """A kind of task: how it looks, and what of a task is shown.
+
+    config: labelling configuration (XML). guidelines: HTML, our own. data: everything that a task shows,
+    with its task_key and item_id. pictures: the sha256 of every picture in it.
+    """
+
+    config: str
+    guidelines: str
+    data: Callable[[Any], dict[str, Any]]
+    pictures: Callable[[Any], list[str]]
+
+    @property
+    def version(self) -> str:
+        """Return 12 digits of the configuration's hash: a project belongs to one version of it."""
+        return sha256_bytes(self.config.encode("utf-8"))[:12]
+
+
 @cache
 def label_config() -> str:
     """Return the labelling configuration (XML)."""
@@ -53,9 +74,13 @@ def guidelines() -> str:
 
 
 @cache
-def interface_version() -> str:
-    """Return 12 digits of the configuration's hash: a project belongs to one version of it."""
-    return sha256_bytes(label_config().encode("utf-8"))[:12]
+def review_interface() -> Interface:
+    """Return the interface in which people verify items."""
+    return Interface(label_config(), guidelines(), task_data, _pictures)
+
+
+def _pictures(task: ReviewTask) -> list[str]:
+    return [image.sha256 for image in task.item.images]
 
 
 def task_data(task: ReviewTask) -> dict[str, Any]:

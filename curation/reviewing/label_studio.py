@@ -18,10 +18,12 @@ from curation.errors import ForgeError, IntegrityError, PrerequisiteError, Trans
 from curation.ids import sha256_bytes
 from curation.records import ReviewTask
 from curation.reviewing.desk import PushReport, RawAnnotation, raw_annotation
-from curation.reviewing.interface import guidelines, interface_version, label_config, task_data
+from curation.reviewing.interface import Interface, review_interface
 from curation.reviewing.markup import picture_path
+from curation.reviewing.pairs import PairTask
 
 T = TypeVar("T")
+Task = ReviewTask | PairTask
 
 _BATCH = 250
 _PAGE = 100
@@ -51,11 +53,19 @@ class LabelStudioDesk:
     """One queue on a Label Studio server: a project of its own, found by title and interface version.
 
     url, api_key: the server, and a legacy or personal access token. files: the server's document root for
-    local files, on this machine. overlap: how many annotators see a task.
+    local files, on this machine. overlap: how many annotators see a task. interface: the kind of task,
+    by default items to verify.
     """
 
     def __init__(
-        self, url: str, api_key: str, files: Path, title: str, queue: str = "review", overlap: int = 2
+        self,
+        url: str,
+        api_key: str,
+        files: Path,
+        title: str,
+        queue: str = "review",
+        overlap: int = 2,
+        interface: Interface | None = None,
     ) -> None:
         """Keep the settings; the server is first asked on push or pull."""
         self._url = url
@@ -64,6 +74,7 @@ class LabelStudioDesk:
         self._title = f"{title} - {queue}"
         self._queue = queue
         self._overlap = overlap
+        self._interface = interface or review_interface()
 
     @cached_property
     def project_id(self) -> int:
@@ -71,7 +82,7 @@ class LabelStudioDesk:
 
         Raises PrerequisiteError (refused) and TransientError (unreachable).
         """
-        marker = f"interface {interface_version()}"
+        marker = f"interface {self._interface.version}"
         found = self._read(lambda: list(self._client.projects.list(title=self._title)))
         for project in found:
             if project.title == self._title and marker in (project.description or ""):
@@ -80,8 +91,8 @@ class LabelStudioDesk:
             created = self._client.projects.create(
                 title=self._title,
                 description=f"MMKE Forge, {marker}",
-                label_config=label_config(),
-                expert_instruction=guidelines(),
+                label_config=self._interface.config,
+                expert_instruction=self._interface.guidelines,
                 show_instruction=True,
                 maximum_annotations=self._overlap,
                 sampling="Sequential sampling",
@@ -92,7 +103,7 @@ class LabelStudioDesk:
             )
         return int(created.id)
 
-    def push(self, tasks: Sequence[ReviewTask], read_image: Callable[[str], bytes]) -> PushReport:
+    def push(self, tasks: Sequence[Task], read_image: Callable[[str], bytes]) -> PushReport:
         """Put the tasks in the project, batch by batch; see AnnotationDesk.push."""
         wrong = next((task for task in tasks if task.queue != self._queue), None)
         if wrong is not None:
@@ -131,16 +142,16 @@ class LabelStudioDesk:
         # its own retries repeat POSTs too, and so would double tasks
         return LabelStudio(base_url=self._url, api_key=self._api_key, httpx_client=session, max_retries=0)
 
-    def _push_batch(self, batch: Sequence[ReviewTask]) -> PushReport:
+    def _push_batch(self, batch: Sequence[Task]) -> PushReport:
         """Insert what the server lacks; asking first also heals a run killed after its POST."""
-        wanted = {task.task_key: task for task in batch}
-        items = sorted({task.item.item_id for task in batch})
+        wanted = {task.task_key: self._interface.data(task) for task in batch}
+        items = sorted({data["item_id"] for data in wanted.values()})
         found = self._tasks(_filter("data.item_id", "in_list", items, "String"), "task_only")
         present = {str(task.data["task_key"]) for task in found}
         outdated = [task for task in found if task.data["task_key"] not in wanted and task.overlap != 0]
-        missing = [task for key, task in wanted.items() if key not in present]
+        missing = [key for key in wanted if key not in present]
         if missing:
-            body = [{"data": task_data(task)} for task in missing]
+            body = [{"data": wanted[key]} for key in missing]
             with _translated():
                 self._client.projects.import_tasks(
                     id=self.project_id, request=body, return_task_ids=True, request_options={"max_retries": 0}
@@ -152,7 +163,7 @@ class LabelStudioDesk:
             if task.data["task_key"] in wanted and task.overlap == 0:
                 self._reinstate(task)
         return PushReport(
-            created=tuple(task.task_key for task in missing),
+            created=tuple(missing),
             existing=tuple(key for key in wanted if key in present),
             superseded=tuple(str(task.data["task_key"]) for task in outdated),
         )
@@ -176,9 +187,9 @@ class LabelStudioDesk:
         given = {name: value for name, value in request.items() if value is not None}
         return self._read(lambda: list(self._client.tasks.list(**given)))
 
-    def _serve_images(self, batch: Sequence[ReviewTask], read_image: Callable[[str], bytes]) -> None:
+    def _serve_images(self, batch: Sequence[Task], read_image: Callable[[str], bytes]) -> None:
         """Write the pictures where the server finds them, and see that it really serves one."""
-        names = sorted({image.sha256 for task in batch for image in task.item.images})
+        names = sorted({sha256 for task in batch for sha256 in self._interface.pictures(task)})
         self._images.mkdir(parents=True, exist_ok=True)
         for sha256 in names:
             _write_picture(self._images / f"{sha256}.jpg", sha256, read_image)

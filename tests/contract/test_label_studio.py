@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -12,9 +13,10 @@ import pytest
 from curation.errors import PrerequisiteError, TransientError
 from curation.ids import sha256_bytes
 from curation.records import Annotation, KnowledgeItem, ReviewTask, VerdictState
-from curation.reviewing import label_studio, scripted
+from curation.reviewing import scripted
 from curation.reviewing.accounts import annotator_account
 from curation.reviewing.forms import parse
+from curation.reviewing.interface import label_config, review_interface
 from curation.reviewing.label_studio import LabelStudioDesk
 from curation.reviewing.markup import picture_path
 from curation.reviewing.server import StudioServer
@@ -81,13 +83,13 @@ def test_a_push_killed_after_its_post_creates_nothing_the_second_time(
 
 
 def test_a_changed_interface_gets_a_project_of_its_own(
-    studio: StudioServer, desk: LabelStudioDesk, title: str, monkeypatch: pytest.MonkeyPatch
+    studio: StudioServer, desk: LabelStudioDesk, title: str
 ) -> None:
     desk.push([task(item())], read_image)
     again = LabelStudioDesk(studio.url, studio.token, studio.files, title)
     assert again.project_id == desk.project_id
-    monkeypatch.setattr(label_studio, "interface_version", lambda: "0123456789ab")
-    changed = LabelStudioDesk(studio.url, studio.token, studio.files, title)
+    other = replace(review_interface(), config=label_config() + "<!-- another -->")
+    changed = LabelStudioDesk(studio.url, studio.token, studio.files, title, interface=other)
     assert changed.project_id != desk.project_id
     assert changed.push([task(item())], read_image).created == (item().task_key,)
 

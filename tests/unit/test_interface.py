@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from curation.records import EditType
 from curation.reviewing import forms
-from curation.reviewing.interface import guidelines, interface_version, label_config, task_data
+from curation.reviewing.interface import guidelines, label_config, review_interface, task_data
 from tests.review_samples import PROBES, SHAS, item, task
 
 
@@ -90,6 +90,6 @@ def test_earlier_votes_and_hostile_texts_are_escaped() -> None:
 
 
 def test_the_version_follows_the_configuration() -> None:
-    assert re.fullmatch(r"[0-9a-f]{12}", interface_version())
+    assert re.fullmatch(r"[0-9a-f]{12}", review_interface().version)
     assert guidelines().count("<b>Good") == 2
     assert guidelines().count("<b>Bad") == 2
