@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 import threading
-import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import Field
-
-from curation.errors import Reason, Rejected
+from curation.errors import PrerequisiteError, Reason, Rejected
 from curation.ids import canonical_json, nfc, short_id, slug
 from curation.licences import DEFAULT_ALLOWED, attribution_line, check_licence
-from curation.records import Category, ImageCandidate, ImageOrigin, Record, Subject, TextSource
+from curation.records import Category, ImageCandidate, ImageOrigin, Subject, TextSource
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "url": ("url", "image_url"),
@@ -31,10 +29,12 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 _MAX_CELL = {"url": 4_000, "page": 4_000, "caption": 20_000}
 _MAX_OTHER, _MAX_RAW = 500, 100_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BATCH = 1_000
 
 
-class Row(Record):
+class Row(NamedTuple):
     """One picture of a list, as text that was cleaned of control characters; '' where nothing is said.
 
     place: where it stands ('urls.csv, row 17'). locator: its address, or its place in the data set.
@@ -51,40 +51,71 @@ class Row(Record):
     licence: str = ""
     author: str = ""
     page: str = ""
-    raw: str = Field(default="", repr=False)
+    raw: str = ""
+
+
+_FIELDS = ", ".join(f'"{name}"' for name in Row._fields)
 
 
 def row_of(
-    cells: Mapping[str, Any], place: str, locator: str | None = None, whole: Mapping[str, str] | None = None
+    cells: Mapping[str, Any],
+    place: str,
+    columns: Mapping[str, str],
+    whole: Mapping[str, str],
+    locator: str | None = None,
 ) -> Row | Rejected:
     """Return the row that some cells make; Rejected (list_row_invalid) says what is wrong with it.
 
-    cells: by our names (COLUMNS). locator: where the picture is when it is not behind a URL. whole: what
-    holds for every row whose own cell is empty. A cell is data whatever it looks like: a formula stays text.
+    cells: by the list's own column names. columns: our names to the list's, as column_names finds them.
+    whole: what holds for every row whose own cell is empty. locator: where the picture is when it is not
+    behind a URL. A cell is data whatever it looks like: a formula stays the text that it is.
     """
     texts: dict[str, str] = {}
     for name in COLUMNS:
-        text = cell_text(cells.get(name)) or (whole or {}).get(name, "")
-        if len(text) > _MAX_CELL.get(name, _MAX_OTHER):
-            return _invalid(place, f"its {name} is longer than {_MAX_CELL.get(name, _MAX_OTHER)} characters")
-        texts[name] = text
+        text = cell_text(cells.get(columns[name])) if name in columns else ""
+        texts[name] = text or whole.get(name, "")
+        if len(texts[name]) > _MAX_CELL.get(name, _MAX_OTHER):
+            return invalid(place, f"its {name} is longer than {_MAX_CELL.get(name, _MAX_OTHER)} characters")
     url = texts.pop("url")
-    if locator is None and not url.lower().startswith(("http://", "https://")):
-        return _invalid(place, "it has no http address" if not url else f"{url[:80]!r} is no http address")
-    if texts["page"] and not texts["page"].lower().startswith(("http://", "https://")):
-        return _invalid(place, f"its page {texts['page'][:80]!r} is no http address")
-    raw = canonical_json({name: _jsonable(value) for name, value in cells.items() if value is not None})
+    if locator is None and not _is_web(url):
+        return invalid(place, f"{url[:80]!r} is no http address" if url else "it has no address")
+    if texts["page"] and not _is_web(texts["page"]):
+        return invalid(place, f"its page {texts['page'][:80]!r} is no http address")
+    raw = canonical_json({str(name): _jsonable(value) for name, value in cells.items() if value is not None})
     if len(raw) > _MAX_RAW:
-        return _invalid(place, f"it is longer than {_MAX_RAW} characters")
-    return Row(place=place, locator=locator if locator is not None else url, raw=raw, **texts)
+        return invalid(place, f"it is longer than {_MAX_RAW} characters")
+    return Row(place=place, locator=url if locator is None else locator, raw=raw, **texts)
+
+
+def column_names(header: Collection[str], asked: Mapping[str, str]) -> dict[str, str]:
+    """Return our names to those of a header: as asked, else by the spellings of COLUMNS in any case."""
+    spelt = {name.strip().casefold(): name for name in reversed(list(header))}
+    found = {
+        ours: spelt[one] for ours, spellings in COLUMNS.items() for one in reversed(spellings) if one in spelt
+    }
+    return {**found, **{ours: theirs for ours, theirs in asked.items() if theirs in header}}
+
+
+def check_columns(label: str, header: Collection[str], asked: Mapping[str, str], needed: str) -> None:
+    """Raise PrerequisiteError when a column that was asked for, or the needed one, is not in a header."""
+    wanted = [(ours, theirs) for ours, theirs in asked.items() if theirs not in header]
+    if not wanted and needed not in column_names(header, asked) and needed not in asked:
+        wanted = [(needed, needed)]
+    if wanted:
+        ours, theirs = wanted[0]
+        shown = ", ".join(repr(name[:60]) for name in list(header)[:20]) or "none"
+        message = f"{label} has no column {theirs!r} for {ours}; it has {shown}: set columns.{ours} to one"
+        raise PrerequisiteError(message)
 
 
 def cell_text(value: object) -> str:
     """Return a cell as text in NFC on one line, without control characters and broken surrogates."""
     if value is None or isinstance(value, bytes) or (isinstance(value, float) and math.isnan(value)):
         return ""
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
-    return nfc("".join(" " if unicodedata.category(sign) in ("Cc", "Cs") else sign for sign in text))
+    text = str(value)
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()  # as nearly every cell is
+    return nfc(_CONTROL.sub(" ", text))
 
 
 class Listing:
@@ -129,9 +160,10 @@ class Listing:
     def candidates(self, subject: Subject) -> list[ImageCandidate]:
         """Return the pictures that the list has of a subject, in its order."""
         found = self._read(
-            "SELECT row FROM picture WHERE subject_id = ? ORDER BY number", (subject.subject_id,)
+            f"SELECT {_FIELDS} FROM picture WHERE subject_id = ? ORDER BY number",  # noqa: S608 - our own names
+            (subject.subject_id,),
         )
-        return [self._candidate(subject, Row.model_validate_json(row)) for (row,) in found]
+        return [self._candidate(subject, Row(*row)) for row in found]
 
     def _candidate(self, subject: Subject, row: Row) -> ImageCandidate:
         return ImageCandidate(
@@ -148,16 +180,16 @@ class Listing:
         )
 
     def _page_of(self, row: Row) -> str:
-        return row.page or (row.locator if row.locator.lower().startswith("http") else self._page)
+        return row.page or (row.locator if _is_web(row.locator) else self._page)
 
     def _subject(self, subject_id: str, name: str, category: str, fine_type: str) -> Subject | Rejected:
         """Return a subject with the first of its captions that may be released as its text."""
         found = self._read(
-            "SELECT row FROM picture WHERE subject_id = ? AND captioned ORDER BY number LIMIT 100",
+            f"SELECT {_FIELDS} FROM picture WHERE subject_id = ? AND caption <> ''"  # noqa: S608 - our own names
+            " ORDER BY number LIMIT 100",
             (subject_id,),
         )
-        for (text,) in found:
-            row = Row.model_validate_json(text)
+        for row in (Row(*values) for values in found):
             licence = check_licence(subject_id, row.licence, self._allowed)
             if isinstance(licence, Rejected):
                 continue
@@ -188,10 +220,10 @@ class Listing:
     def _made(self) -> sqlite3.Connection:
         index = sqlite3.connect("", check_same_thread=False)  # '' is a temporary file that SQLite deletes
         index.executescript(
-            """
+            f"""
             PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
             CREATE TABLE subject (subject_id TEXT PRIMARY KEY, first INTEGER, name, category, fine_type);
-            CREATE TABLE picture (number INTEGER PRIMARY KEY, subject_id TEXT, locator TEXT, captioned, row,
+            CREATE TABLE picture (number INTEGER PRIMARY KEY, subject_id, {_FIELDS},
                                   UNIQUE (subject_id, locator));
             CREATE TABLE refused (number INTEGER PRIMARY KEY, key, reason, detail);
             """
@@ -199,7 +231,8 @@ class Listing:
         for number, row in enumerate(self._rows()):
             refused = row if isinstance(row, Rejected) else self._add(index, number, row)
             if refused:
-                values = (number, refused.key, str(refused.reason), refused.detail)
+                key = f"{self._source}: {refused.key}"
+                values = (number, key, str(refused.reason), refused.detail)
                 index.execute("INSERT INTO refused VALUES (?, ?, ?, ?)", values)
         index.execute("CREATE INDEX first ON subject (first)")
         index.commit()
@@ -208,11 +241,11 @@ class Listing:
     def _add(self, index: sqlite3.Connection, number: int, row: Row) -> Rejected | None:
         """Put a row into the index, or return why it has no place there."""
         if not row.subject:
-            return _invalid(row.place, "it names no subject; add a subject column, or name one for all rows")
+            return invalid(row.place, "it names no subject; add a subject column, or name one for all rows")
         category = self._categories.get(row.category.casefold())
         if category is None:
             told = f"the category {row.category!r} is unknown" if row.category else "it names no category"
-            return _invalid(row.place, f"{told}; `mmke taxonomy show` lists them")
+            return invalid(row.place, f"{told}; `mmke taxonomy show` lists them")
         # The category's first fine type fits all of its subjects.
         fine_type = row.fine_type or (category.fine_types[0] if category.fine_types else category.name)
         subject_id = short_id(slug(row.subject)[:40], self._source, category.key, row.subject.casefold())
@@ -220,16 +253,15 @@ class Listing:
             "INSERT OR IGNORE INTO subject VALUES (?, ?, ?, ?, ?)",
             (subject_id, number, row.subject, category.key, fine_type),
         )
-        put = index.execute(
-            "INSERT OR IGNORE INTO picture VALUES (?, ?, ?, ?, ?)",
-            (number, subject_id, row.locator, bool(row.caption), row.model_dump_json()),
-        )
+        values = (number, subject_id, *row)
+        put = index.execute(f"INSERT OR IGNORE INTO picture VALUES (?, ?{', ?' * len(Row._fields)})", values)  # noqa: S608 - our own text
         if put.rowcount == 0:
             return Rejected(row.place, Reason.EXACT_DUPLICATE, f"an earlier row has {row.locator[:200]} too")
         return None
 
 
-def _invalid(place: str, what: str) -> Rejected:
+def invalid(place: str, what: str) -> Rejected:
+    """Return the refusal of a row that cannot be used."""
     return Rejected(place, Reason.LIST_ROW_INVALID, f"{place}: {what}")
 
 
@@ -237,4 +269,9 @@ def _jsonable(value: object) -> object:
     """Return a cell as JSON can hold it: numbers and texts as they are, all else as text."""
     if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    text = str(value)
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def _is_web(address: str) -> bool:
+    return address.lower().startswith(("http://", "https://"))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from curation.collecting.http.door import Door
-from curation.collecting.listed import COLUMNS, Listing, Row, row_of
+from curation.collecting.list_files import open_tables
+from curation.collecting.listed import COLUMNS, Listing, Row, check_columns, column_names, invalid, row_of
 from curation.collecting.port import Fetched
-from curation.errors import PrerequisiteError, Reason, Rejected
+from curation.errors import Rejected
 from curation.licences import DEFAULT_ALLOWED
 from curation.records import Category, ImageCandidate, Record, Subject
 from curation.taxonomy import load_taxonomy
@@ -53,10 +52,11 @@ class UrlListSource:
         """Remember what is needed; the list is read at first use, PrerequisiteError when it cannot be."""
         self._settings, self._door = settings, door
         whole = settings.model_dump(include=set(COLUMNS))
+        columns = {str(ours): theirs for ours, theirs in settings.columns.items()}
         self._listing = Listing(
             settings.name,
             "",
-            lambda: read_list(settings.path, settings.columns, whole),
+            lambda: read_list(settings.path, columns, whole),
             load_taxonomy() if taxonomy is None else taxonomy,
             allowed,
         )
@@ -81,12 +81,26 @@ class UrlListSource:
 
 
 def read_list(
-    path: Path, columns: Mapping[Column, str] | None = None, whole: Mapping[str, str] | None = None
+    path: Path, columns: Mapping[str, str] | None = None, whole: Mapping[str, str] | None = None
 ) -> Iterator[Row | Rejected]:
-    """Yield every row of a list, or of the lists in a folder by name; one row is held at a time.
+    """Yield every row of a list, or of the lists in a folder by name; a batch of rows is held at a time.
 
     columns: our names to the list's. whole: what holds for rows whose own cell is empty. A broken row is
     Rejected (list_row_invalid). Raises PrerequisiteError when the list is missing, of an unknown kind, not
     readable at all, or has no column of addresses.
     """
-    raise NotImplementedError
+    asked = dict(columns or {})
+    for table in open_tables(path):
+        if table.header is not None:
+            check_columns(table.label, table.header, asked, "url")
+        names: dict[tuple[str, ...], dict[str, str]] = {}
+        for place, cells in table.rows:
+            if isinstance(cells, str):
+                yield invalid(place, cells)
+                continue
+            header = tuple(cells)
+            if header not in names:
+                names = {
+                    header: column_names(header, asked)
+                }  # of JSON rows the last one's, the others' differ
+            yield row_of(cells, place, names[header], whole or {})

@@ -20,7 +20,7 @@ HOMES = {
     "prefect": "flows",
     "typer": "flows",
     "duckdb": "warehouse",
-    "pyarrow": "warehouse",
+    "pyarrow": ("warehouse", "curation/collecting"),
     "torch": "eval",
     "transformers": "eval",
     "sentence_transformers": "eval",
