@@ -87,7 +87,8 @@ def distances(
     if len(known) < 2:
         return None
     values = {key: int(feature.phash[0], 16) for key, feature in known.items()}
-    merged, group = np.zeros(_BITS), {}
+    merged = np.zeros(_BITS)
+    group: dict[str, str] = {}
     for cluster in clusters:
         members = [key for key in (cluster.keeper, *(m.image_id for m in cluster.dropped)) if key in values]
         group |= dict.fromkeys(members, cluster.cluster_id)

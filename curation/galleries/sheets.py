@@ -75,10 +75,10 @@ def category_sheets(
 ) -> Path:
     """Write one page a category and an index with a tile for each; return the index.
 
-    Pictures stand by subject, kept ones first; those of no known subject at the end. A category of more than 1,000 gets several pages. read:
-    derivative_sha256 to bytes. names: of categories, by key. only: a category's key; its page alone is
-    written and returned. A page that shows what it showed before is left as it is; pages in the folder of
-    categories that are no more are removed.
+    Pictures stand by subject, kept ones first; those of no known subject at the end. A category of more
+    than 1,000 gets several pages. read: derivative_sha256 to bytes. names: of categories, by key. only: a
+    category's key; its page alone is written and returned. A page that shows what it showed before is left
+    as it is; pages in the folder of categories that are no more are removed.
     """
     of_category: dict[str, list[SeenPicture]] = {}
     for picture in pictures:
@@ -125,7 +125,9 @@ def _title(key: str, names: Mapping[str, str]) -> str:
 
 def _ordered(seen: Iterable[SeenPicture]) -> list[SeenPicture]:
     place = list(State)
-    return sorted(seen, key=lambda one: (not one.subject, one.subject.casefold(), place.index(one.state), one.image_id))
+    return sorted(
+        seen, key=lambda one: (not one.subject, one.subject.casefold(), place.index(one.state), one.image_id)
+    )
 
 
 def _sheet(

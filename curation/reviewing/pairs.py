@@ -34,8 +34,8 @@ SAME, DIFFERENT, CANNOT_TELL = ANSWERS = ("same", "different", "cannot tell")
 class PairTask(Record):
     """Two pictures that a person compares; no answer is suggested.
 
-    subjects: the names of what they were collected for. transform, reason: in plain words. measures: by
-    name. bits: of the 64-bit pHash that differ, None where it is not known.
+    subjects: the names of what they were collected for. transform, reason, and the names of the measures:
+    in plain words.
     """
 
     first: ImageAsset
@@ -44,7 +44,6 @@ class PairTask(Record):
     transform: str
     reason: str
     measures: dict[str, float]
-    bits: int | None = None
     queue: str = QUEUE
 
     @property
@@ -198,13 +197,10 @@ def _pictures(task: PairTask) -> list[str]:
 
 
 def _head(task: PairTask) -> Markup:
-    found = [task.transform]
-    if task.bits is not None:
-        found.append(f"{task.bits} of 64 bits differ")
     measured = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in sorted(task.measures.items())]
     return element(
         "div",
-        *(element("span", chip, css="mm-chip") for chip in found),
+        element("span", task.transform, css="mm-chip"),
         element("div", task.reason, css="mm-line"),
         element("div", ", ".join(measured), css="mm-note"),
     )
