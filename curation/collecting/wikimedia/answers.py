@@ -18,8 +18,11 @@ def as_dicts(value: object) -> list[JsonObject]:
 
 
 def as_text(value: object) -> str:
-    """Return value when it is a string, else ''."""
-    return value if isinstance(value, str) else ""
+    """Return value when it is a string, without lone surrogates, else ''.
+
+    JSON can spell halves of a character ("\\ud800"), which no file, request or record can hold.
+    """
+    return value.encode("utf-8", "ignore").decode("utf-8") if isinstance(value, str) else ""
 
 
 def as_size(value: object) -> int:

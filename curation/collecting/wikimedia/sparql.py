@@ -11,10 +11,10 @@ from curation.collecting.wikimedia.answers import JsonObject, as_dict, as_dicts,
 from curation.errors import PrerequisiteError, TransientError
 
 PAGE = 200
-LEAST_PAGE = 25
+LEAST_PAGE = 50
 MAX_VALUES = 200
 _MAX_CLASSES = 20_000
-_CLASS_PAGE = 2_000
+_CLASS_PAGE, _LEAST_CLASS_PAGE = 2_000, 500
 _QID = re.compile(r"Q[1-9][0-9]{0,11}")
 _ENTITY = re.compile(r"https?://www\.wikidata\.org/entity/(Q[1-9][0-9]{0,11})")
 _PREFIXES = """\
@@ -53,7 +53,7 @@ class QueryService:
     """A SPARQL endpoint over Wikidata; one query after the other, sent by POST.
 
     The Wikidata Query Service ends every query after 60 seconds, with 504 or in the middle of the JSON (its
-    user manual, "Query limits"). Such a page is asked for again at half the size, down to 25 rows. Where even
+    user manual, "Query limits"). Such a page is asked for again at half the size, down to 50 rows. Where even
     that fails, the walk along subclasses is what costs: it is made once, and its classes are then asked about
     in VALUES of at most 200, which halve in the same way.
     """
@@ -104,7 +104,7 @@ class QueryService:
     async def _paged(self, classes: list[str], path: str) -> AsyncIterator[Member]:
         values = " ".join(f"wd:{one}" for one in classes)
         query = _MEMBERS.format(classes=values, path=path, least=self._least)
-        async for row in self._rows(query, PAGE):
+        async for row in self._rows(query, PAGE, LEAST_PAGE):
             title = as_text(as_dict(row.get("title")).get("value"))
             qid = _qid(row)
             if qid and title:
@@ -114,7 +114,9 @@ class QueryService:
         """Return top and everything below it. Raises why when that cannot be had either."""
         found: list[str] = []
         try:
-            async for row in self._rows(_CLASSES.format(upward=upward, top=top), _CLASS_PAGE):
+            async for row in self._rows(
+                _CLASSES.format(upward=upward, top=top), _CLASS_PAGE, _LEAST_CLASS_PAGE
+            ):
                 found.append(_qid(row))
                 if len(found) > _MAX_CLASSES:
                     raise why
@@ -122,16 +124,16 @@ class QueryService:
             raise why from error
         return [one for one in found if one]
 
-    async def _rows(self, query: str, page: int) -> AsyncIterator[JsonObject]:
+    async def _rows(self, query: str, page: int, least: int) -> AsyncIterator[JsonObject]:
         """Yield the rows of an ordered query; a page that fails is asked for again at half the size."""
         offset = 0
         while True:
             try:
                 rows = await self._ask(f"{_PREFIXES}{query}\nLIMIT {page} OFFSET {offset}\n")
             except TransientError:
-                if page <= LEAST_PAGE:
+                if page <= least:
                     raise
-                page = max(LEAST_PAGE, page // 2)
+                page = max(least, page // 2)
                 continue
             for row in rows:
                 yield row
