@@ -46,6 +46,8 @@ _REFUSED_MAGIC = (
 )
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})
 
+_BOXES = frozenset({b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"uuid", b"wide", b"pdin"})
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -257,7 +259,7 @@ def _after_blocks(data: bytes, at: int) -> int:
 
 def _avif(data: bytes) -> Header:
     at = parts = 0
-    while at + 8 <= len(data) and data[at + 4 : at + 8].isalnum() and parts <= MAX_PARTS:
+    while at + 8 <= len(data) and data[at + 4 : at + 8] in _BOXES and parts <= MAX_PARTS:
         size = int.from_bytes(data[at : at + 4], "big")
         if size == 1:  # the size is behind the name
             size = int.from_bytes(data[at + 8 : at + 16], "big")

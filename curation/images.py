@@ -16,7 +16,7 @@ What becomes of each kind of picture (`inspect`); reasons are codes of curation.
 | animation (GIF, APNG, WebP, AVIF), stereo pair (MPO) | kept: first frame, noted |
 | EXIF orientation | kept: turned, noted; broken EXIF is ignored |
 | ICC profile | kept: colours moved to sRGB; one that is broken, unfit or over 4 MB is ignored |
-| CMYK and YCCK JPEG, Adobe's inverted ones too | kept: by its profile, else by Pillow's formula |
+| CMYK and YCCK JPEG, inverted where Adobe's marker is | kept: by its profile, else by Pillow's formula |
 | grey of 16 bit | kept: scaled by 1/257, noted; colour of 16 bit: the upper 8 bit |
 | 32 bit pixels, should a decoder ever give them | image_depth_not_allowed |
 | palette, palette with transparency, alpha | kept: laid on white, noted where anything is transparent |

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 import simplejpeg  # type: ignore[import-untyped]
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from curation.errors import IntegrityError, Rejected
 from curation.headers import read_header
@@ -86,6 +86,8 @@ def srgb(picture: Image.Image) -> Image.Image:
     if picture.mode in ("I", "F"):
         raise ValueError("32 bit pixels have no defined white")
     profile = picture.info.get("icc_profile")
+    if picture.mode == "CMYK" and "adobe" not in picture.info:
+        picture = ImageChops.invert(picture)  # Pillow takes every JPEG's inks as inverted; only Adobe's are
     alpha = None
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")
