@@ -23,8 +23,8 @@ from tests.loopback import Answer, Loopback, Seen
 STEPS = {20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840}
 LEAD = (
     "{0} is a thing that the tests know about. It was made for them, stands in no encyclopedia, and has a "
-    "lead section that is long enough for somebody to change something in it: its colour, its age, or the place "
-    "where it can be seen by everybody who happens to walk past on a sunny afternoon."
+    "lead section that is long enough for somebody to change something in it: its colour, its age, or the "
+    "place where it can be seen by everybody who happens to walk past on a sunny afternoon."
 )
 TOWERS = Category(
     key="building",
