@@ -116,7 +116,8 @@ def file_stem(category: str) -> str:
     """Return the name of a category's file; keys that are no plain names get one that cannot collide."""
     if _PLAIN.fullmatch(category):
         return category
-    return f"{slug(category)[:40]}-{sha256_bytes(category.encode('utf-8', 'surrogatepass'))[:8]}"
+    data = category.encode("utf-8", "backslashreplace")
+    return f"{slug(data.decode('utf-8'))[:40]}-{sha256_bytes(data)[:8]}"
 
 
 def _title(key: str, names: Mapping[str, str]) -> str:

@@ -1,74 +1,118 @@
-"""The pages are whole in themselves, escape what strangers wrote, and outline the keeper."""
+"""The page of duplicates: pairs for people on top, keepers outlined, every picture embedded once."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
-from curation.galleries import contact_sheet, duplicate_gallery
-from curation.images import Inspected, inspect
-from curation.records import ClusterMember, DuplicateCluster, ImageAsset, ImageOrigin
-from tests.archives import picture
+import pytest
+
+from curation.galleries import duplicate_gallery
+from curation.records import ClusterMember, DuplicateCluster, PairVerdict, Transform
+from tests.unit.galleries import Page, asset, features, pair
 
 
-def shown(image_id: str, shelf: dict[str, bytes], **changes: object) -> ImageAsset:
-    found = inspect(image_id, picture(size=(400, 300)))
-    assert isinstance(found, Inspected)
-    shelf[found.derivative_sha256] = found.derivative
-    fields = {
-        "image_id": image_id,
-        "subject_id": "colosseum",
-        "source": "fake",
-        "locator": f"folder/{image_id}.webp",
-        "sha256": found.sha256,
-        "derivative_sha256": found.derivative_sha256,
-        "width": 400,
-        "height": 300,
-        "byte_size": 9,
-        "media_type": "image/png",
-        "licence": "LicenseRef-Public-Domain",
-        "author": "a",
-        "attribution": "by <script>alert(1)</script>",
-        "source_page": "javascript:alert(1)",
-        "origin": ImageOrigin.PHOTOGRAPH,
-        "parent": None,
-        "retrieved_at": "2026-11-23T00:00:00Z",
-    }
-    return ImageAsset.model_validate(fields | changes)
-
-
-def test_a_cluster_shows_keeper_distance_and_reasons(tmp_path: Path) -> None:
-    shelf: dict[str, bytes] = {}
-    assets = {name: shown(name, shelf) for name in ("img-a", "img-b")}
-    dropped = ClusterMember(image_id="img-b", distance=3, relation="near", reason="320 x 200 px against 400")
-    found = DuplicateCluster(
-        cluster_id="dup-1", keeper="img-a", keep_reason="most pixels", dropped=(dropped,)
+def group(keeper: str, *dropped: tuple[str, int]) -> DuplicateCluster:
+    members = [
+        ClusterMember(image_id=key, distance=bits, relation="near", reason=f"{bits} bits off")
+        for key, bits in dropped
+    ]
+    return DuplicateCluster(
+        cluster_id=f"dup-{keeper}", keeper=keeper, keep_reason="most pixels", dropped=tuple(members)
     )
-    page = duplicate_gallery([found], [], assets, shelf.__getitem__, tmp_path / "new" / "d.html").read_text()
-    assert page.index('class="keeper"') < page.index('class="dropped"')
-    for words in ("most pixels", "near, 3 bits", "320 x 200 px against 400", "public domain", "dup-1"):
-        assert words in page
 
 
-def test_a_page_is_self_contained_and_escapes_strangers(tmp_path: Path) -> None:
+def test_a_group_shows_the_keeper_first_then_the_least_sure(tmp_path: Path) -> None:
     shelf: dict[str, bytes] = {}
-    sheet = contact_sheet("A & B", [shown("img-a", shelf)], shelf.__getitem__, tmp_path / "s.html")
-    page = sheet.read_text()
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
-    assert "A &amp; B" in page
-    assert "http://" not in page
-    assert "https://" not in page
-    assert 'src="data:image/jpeg;base64,' in page
+    assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c")}
+    compared = pair("img-a", "img-c", PairVerdict.MERGE, transform=Transform.CROPPED)
+    found = group("img-b", ("img-a", 1), ("img-c", 9))
+    page = duplicate_gallery([found], [compared], assets, shelf.__getitem__, tmp_path / "new" / "d.html")
+    html = page.read_text()
+    places = [html.index(words) for words in ('class="keeper"', "most pixels", "9 bits off", "1 bits off")]
+    assert places == sorted(places)
+    assert "mmke dedupe rule img-b img-c different" in html
+    assert "one is cut out of the other" not in html, "that pair is not the keeper's"
 
 
-def test_the_same_pictures_give_the_same_page_and_no_litter(tmp_path: Path) -> None:
+def test_a_dropped_picture_says_how_it_comes_from_the_keeper(tmp_path: Path) -> None:
     shelf: dict[str, bytes] = {}
-    assets = [shown("img-a", shelf), shown("img-b", shelf, subject_id="petra")]
-    first = contact_sheet("All", assets, shelf.__getitem__, tmp_path / "s.html").read_bytes()
-    again = contact_sheet("All", assets, shelf.__getitem__, tmp_path / "s.html").read_bytes()
-    assert first == again
-    assert b"2 pictures of 2 subjects" in first
-    assert [path.name for path in tmp_path.iterdir()] == ["s.html"]
+    assets = {name: asset(name, shelf) for name in ("img-a", "img-b")}
+    compared = pair("img-a", "img-b", PairVerdict.MERGE, ruled=True, measures={"dhash_bits": 3.0})
+    html = duplicate_gallery(
+        [group("img-b", ("img-a", 31))], [compared], assets, shelf.__getitem__, tmp_path / "d.html"
+    ).read_text()
+    for words in ("31 bits", "mirrored left to right", "ruled by a person", "dhash bits</dt><dd>3<"):
+        assert words in html
+
+
+def test_pairs_for_people_come_first_most_alike_on_top_with_the_command(tmp_path: Path) -> None:
+    shelf: dict[str, bytes] = {}
+    assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c", "img-d", "img-e")}
+    known = {name: features(name, value) for name, value in zip(assets, (0, 0b111, 1, 0, 0), strict=True)}
+    pairs = [pair("img-a", "img-b"), pair("img-a", "img-c"), pair("img-b", "img-c", PairVerdict.DISTINCT)]
+    html = duplicate_gallery(
+        [group("img-d", ("img-e", 0))], pairs, assets, shelf.__getitem__, tmp_path / "d.html", known
+    ).read_text()
+    commands = [
+        html.index(f"mmke dedupe rule {pair} {word}")
+        for pair in ("img-a img-c", "img-a img-b")
+        for word in ("same", "different")
+    ]
+    assert commands == sorted(commands)
+    assert commands[-1] < html.index('class="keeper"')
+    assert "rule img-b img-c" not in html
+    assert "mirrored left to right?" in html
+    assert "1 of 64 bits differ" in html
+
+
+def test_a_picture_that_comes_twice_is_embedded_once(tmp_path: Path) -> None:
+    shelf: dict[str, bytes] = {}
+    assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c")}
+    pairs = [pair("img-a", "img-b"), pair("img-a", "img-c")]
+    html = duplicate_gallery([], pairs, assets, shelf.__getitem__, tmp_path / "d.html").read_text()
+    assert html.count("data:image/webp;base64,") == 3
+    assert html.count('class="pic p0"') == 2
+
+
+def test_pictures_whose_hash_says_nothing_are_listed(tmp_path: Path) -> None:
+    shelf: dict[str, bytes] = {}
+    assets = {name: asset(name, shelf) for name in ("img-a", "img-b")}
+    known = {"img-a": features("img-a", informative=False), "img-b": features("img-b")}
+    html = duplicate_gallery([], [], assets, shelf.__getitem__, tmp_path / "d.html", known).read_text()
+    listed = html[html.index('id="plain"') :]
+    assert "img-a.webp" in listed
+    assert "img-b.webp" not in listed
+
+
+def test_more_pictures_than_a_page_holds_go_on_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curation.galleries.duplicates.MOST_ON_A_PAGE", 3)
+    shelf: dict[str, bytes] = {}
+    assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c", "img-d", "img-e")}
+    pairs = [pair("img-a", "img-b"), pair("img-b", "img-c"), pair("img-d", "img-e")]
+    out = duplicate_gallery([], pairs, assets, shelf.__getitem__, tmp_path / "d.html")
+    first, second = Page(out.read_text()), Page((tmp_path / "d-2.html").read_text())
+    assert "rule img-b img-c" in first.text
+    assert "rule img-d img-e" not in first.text
+    assert "rule img-d img-e" in second.text
+    assert [link["href"] for link in first.links if link["href"] == "d-2.html"]
+
+
+def test_the_same_records_give_the_same_bytes_in_any_order(tmp_path: Path) -> None:
+    shelf: dict[str, bytes] = {}
+    assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c", "img-d")}
+    known = {name: features(name, number) for number, name in enumerate(assets)}
+    pairs = [pair("img-a", "img-b"), pair("img-a", "img-c")]
+    clusters = [group("img-a", ("img-b", 2)), group("img-c", ("img-d", 2))]
+    read, out = shelf.__getitem__, tmp_path / "d.html"
+    first = duplicate_gallery(clusters, pairs, assets, read, out, known).read_bytes()
+    turned = dict(reversed(known.items()))
+    assert duplicate_gallery(clusters[::-1], pairs[::-1], assets, read, out, turned).read_bytes() == first
+    assert [path.name for path in tmp_path.iterdir()] == ["d.html"]
 
 
 def test_no_duplicates_is_a_page_too(tmp_path: Path) -> None:
-    page = duplicate_gallery([], [], {}, {}.__getitem__, tmp_path / "d.html").read_text()
-    assert "Nothing to show" in page
+    html = duplicate_gallery([], [], {}, {}.__getitem__, tmp_path / "d.html").read_text()
+    assert "No pair is in doubt" in html
+    assert "Nothing to show" in html
