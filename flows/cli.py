@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from curation.errors import ForgeError
+from flows.collect_cli import collect, dedupe_app
 from flows.evaluate_cli import evaluate_app
+from flows.gallery_cli import gallery
 from flows.model_cli import model_app
-
-if TYPE_CHECKING:
-    from flows.settings import Settings
+from flows.running import leave, prefect_settings
+from flows.taxonomy_cli import taxonomy_app
 
 app = typer.Typer(
     name="mmke",
@@ -37,6 +35,10 @@ release_app = typer.Typer(no_args_is_help=True, help="Cut and verify releases.")
 app.add_typer(release_app, name="release")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(model_app, name="model")
+app.add_typer(taxonomy_app, name="taxonomy")
+app.add_typer(dedupe_app, name="dedupe")
+app.command()(collect)
+app.command()(gallery)
 
 Version = Annotated[str, typer.Argument(help="Three numbers, such as 0.1.0.")]
 Scripted = Annotated[
@@ -44,47 +46,6 @@ Scripted = Annotated[
     typer.Option("--scripted", help="Let scripted annotators vote, as the demo does in place of people."),
 ]
 Until = Annotated[str, typer.Option("--until", help="Stop after this stage.")]
-PENDING = 6
-
-
-@contextmanager
-def prefect_settings() -> Iterator[Settings]:
-    """Run a Prefect server for as long as a stage works, and yield the project's settings."""
-    from flows.prefect_server import prefect_server
-    from flows.settings import load_settings
-
-    settings = load_settings()
-    # Prefect reads it when it is imported; without it every chunk of a stage would get a thread at once.
-    os.environ["PREFECT_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS"] = str(settings.workers)
-    with prefect_server(settings.home / "prefect"):
-        yield settings
-
-
-@app.command()
-def collect() -> None:
-    """Collect subjects, their source texts and their pictures; writes a contact sheet.
-
-    Every picture has an author, a licence, a page and a sha256, or is rejected with the reason.
-    """
-    with prefect_settings() as settings:
-        from flows.collect import collect as stage
-        from flows.terminal import show_counts
-
-        counts = stage(settings)
-        show_counts(counts)
-        typer.echo(f"contact sheet: {settings.home / 'galleries' / 'collected.html'}")
-    _leave(sum(count.pending for count in counts))
-
-
-@app.command()
-def dedupe() -> None:
-    """Find pictures that show the same photograph and keep the best of each; writes a gallery."""
-    with prefect_settings() as settings:
-        from flows.dedupe import dedupe as stage
-        from flows.terminal import show_counts
-
-        show_counts(stage(settings))
-        typer.echo(f"gallery: {settings.home / 'galleries' / 'duplicates.html'}")
 
 
 @app.command()
@@ -100,7 +61,7 @@ def draft() -> None:
 
         counts = stage(settings)
         show_counts(counts)
-    _leave(sum(count.pending for count in counts))
+    leave(sum(count.pending for count in counts))
 
 
 @app.command()
@@ -215,12 +176,6 @@ def why(key: Annotated[str, typer.Argument(help="A subject, item or picture id, 
 
     for line in explain(load_settings(), key):
         say_result(line)
-
-
-def _leave(pending: int) -> None:
-    if pending:
-        typer.echo(f"{pending} things are pending: run the command again", err=True)
-        raise typer.Exit(PENDING)
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:

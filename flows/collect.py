@@ -1,102 +1,113 @@
-"""The collect stage: subjects and pictures of a source, lawfully kept or rejected with a reason."""
+"""The collect stage: subjects and pictures of the sources, lawfully kept or rejected with a reason."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from prefect import flow
 
-from curation.collecting.collect import collect_candidate, without_pictures
-from curation.errors import Rejected, TransientError
-from curation.galleries import contact_sheet
-from curation.records import ImageAsset, ImageCandidate, Outcome, StageCount, Subject
-from flows.chunks import in_chunks
+from curation.collecting.books import Offer, Tally
+from curation.collecting.collect import Hands, Law, collect_candidate
+from curation.collecting.stream import Stream
+from curation.collecting.withdrawn import WithdrawnList, withdrawn_among
+from curation.decoding import DecodePool
+from curation.errors import Reason, Rejected
+from curation.records import ImageAsset, Outcome, StageCount
+from flows.gallery import write_sheets
+from flows.ledger import PICTURES, SUBJECTS, Ledger, picture_outcome
+from flows.paces import Paces, showing
+from flows.scope import Scope
 from flows.settings import Settings
-from flows.wiring import artefacts, image_source
-from warehouse.store import Event, open_store, outcome_event, record_event
-
-SUBJECTS, PICTURES = "subjects", "collect"
+from flows.terminal import say
+from flows.wiring import artefacts, image_sources, law, open_door
+from warehouse.store import Store, open_store
 
 
 @flow(name="collect", validate_parameters=False)
-def collect(settings: Settings) -> list[StageCount]:
-    """Fetch what the source offers; what was collected before is not fetched again."""
-    source, kept = image_source(settings), artefacts(settings)
-    listed = _first_of_each_category(source.subjects(), settings.per_category)
-    subjects = {entry.subject_id: entry for entry in listed if isinstance(entry, Subject)}
+def collect(settings: Settings, scope: Scope | None = None) -> list[StageCount]:
+    """Fetch what the sources offer; what was collected before is not fetched again.
+
+    scope: a part of it, all by default. SIGINT and SIGTERM end it early with what it has on disk, by
+    SystemExit with 128 and the signal's number.
+    """
+    scope = scope or Scope()
+    ended_by: list[int] = []
+    tally = asyncio.run(_collect(settings, scope, ended_by))
     with open_store(settings.home) as store:
-        store.append([record_event("subject", key, subject) for key, subject in subjects.items()])
-        known = {key: ImageAsset.model_validate(value) for key, value in store.payloads("image").items()}
-    candidates = [candidate for subject in subjects.values() for candidate in source.search(subject)]
-
-    def work(candidate: ImageCandidate) -> tuple[ImageCandidate, ImageAsset | Rejected | None]:
-        before = known.get(candidate.image_id)
-        if before and before.locator == candidate.locator and kept.has(before.derivative_sha256):
-            return candidate, before
-        try:
-            return candidate, collect_candidate(source, candidate, kept.put, datetime.now(UTC).isoformat())
-        except TransientError:
-            return candidate, None
-
-    def keep(part: Sequence[tuple[ImageCandidate, ImageAsset | Rejected | None]]) -> None:
-        found = [record_event("image", a.image_id, a) for _, a in part if isinstance(a, ImageAsset)]
-        with open_store(settings.home) as store:
-            store.append(found)
-
-    results = in_chunks(PICTURES, candidates, settings, work, keep)
-    assets = [result for _, result in results if isinstance(result, ImageAsset)]
-    bare = {entry.key: entry for entry in without_pictures(subjects.values(), assets)}
-    with open_store(settings.home) as store:
-        store.settle(SUBJECTS, [_subject_outcome(_or_bare(entry, bare)) for entry in listed])
-        store.settle(PICTURES, [_picture_outcome(c, r, subjects[c.subject_id].category) for c, r in results])
+        if scope.whole and tally.complete:
+            store.forget(SUBJECTS, tally.subjects)
+            store.forget(PICTURES, tally.pictures)
+        _take_down(store, law(settings))
         counts = [store.count(SUBJECTS), store.count(PICTURES)]
-    contact_sheet("Collected pictures", assets, kept.get, settings.home / "galleries" / "collected.html")
+    if ended_by:
+        say(f"stopped: {counts[1].kept} pictures are kept, {counts[1].pending} pending; run it again")
+        raise SystemExit(128 + ended_by[0])
+    write_sheets(settings)
     return counts
 
 
-def _first_of_each_category(listed: list[Subject | Rejected], limit: int | None) -> list[Subject | Rejected]:
-    taken: Counter[str] = Counter()
-    found: list[Subject | Rejected] = []
-    for entry in listed:
-        category = entry.category if isinstance(entry, Subject) else ""
-        taken[category] += 1
-        if limit is None or taken[category] <= limit:
-            found.append(entry)
-    return found
-
-
-def _or_bare(entry: Subject | Rejected, bare: dict[str, Rejected]) -> Subject | Rejected:
-    return bare.get(entry.subject_id, entry) if isinstance(entry, Subject) else entry
-
-
-def _subject_outcome(entry: Subject | Rejected) -> Event:
-    if isinstance(entry, Rejected):
-        return outcome_event(
-            SUBJECTS,
-            entry.key,
-            Outcome.REJECTED,
-            unit="subjects",
-            category="",
-            reason=entry.reason,
-            detail=entry.detail,
+async def _collect(settings: Settings, scope: Scope, ended_by: list[int]) -> Tally:
+    """Take all sources through one door; every picture is decoded in one pool of processes."""
+    kept, rules, ledger = artefacts(settings), law(settings), Ledger(settings.home)
+    with DecodePool() as decoders:
+        hands = Hands(
+            save=lambda data: asyncio.to_thread(kept.put, data),
+            inspect=decoders.inspect,
+            now=lambda: datetime.now(UTC).isoformat(),
         )
-    return outcome_event(SUBJECTS, entry.subject_id, Outcome.KEPT, unit="subjects", category=entry.category)
+
+        async def judge(offer: Offer) -> ImageAsset | Rejected:
+            return await collect_candidate(offer.source, offer.candidate, hands, rules)
+
+        async with open_door(settings) as door:
+            sources = image_sources(settings, door, scope.categories(settings))
+            stream = Stream(ledger, judge, kept.has, rules, scope.wanted(settings))
+            with _ending_early(stream.stop, ended_by):
+                async with showing(Paces("collect", stream.tally, door)):
+                    return await stream.run(sources)
 
 
-def _picture_outcome(candidate: ImageCandidate, result: ImageAsset | Rejected | None, category: str) -> Event:
-    if isinstance(result, Rejected):
-        return outcome_event(
-            PICTURES,
-            candidate.image_id,
-            Outcome.REJECTED,
-            unit="pictures",
-            category=category,
-            reason=result.reason,
-            detail=f"{candidate.locator}: {result.detail}",
-        )
-    state = Outcome.PENDING if result is None else Outcome.KEPT
-    return outcome_event(
-        PICTURES, candidate.image_id, state, unit="pictures", category=category, detail=candidate.locator
+@contextmanager
+def _ending_early(stop: asyncio.Event, ended_by: list[int]) -> Iterator[None]:
+    """Set stop at the first SIGINT or SIGTERM, cancel the running task at a second."""
+    running, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def end(signum: int) -> None:
+        if ended_by and running is not None:
+            running.cancel()
+        ended_by.append(signum)
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():  # where no signal arrives
+        yield
+        return
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for signum in before:
+            loop.add_signal_handler(signum, end, signum)
+        yield
+    finally:
+        for signum, handler in before.items():
+            loop.remove_signal_handler(signum)
+            signal.signal(signum, handler)
+
+
+def _take_down(store: Store, rules: Law) -> None:
+    """Reject what was collected earlier and is withdrawn since, pictures made of such ones too."""
+    if rules.withdrawn == WithdrawnList():
+        return
+    standing = dict(
+        store.rows("SELECT key, category FROM outcome WHERE stage = ? AND outcome = 'kept'", [PICTURES])
+    )
+    assets = [
+        ImageAsset.model_validate(value) for key, value in store.payloads("image").items() if key in standing
+    ]
+    store.append(
+        picture_outcome(key, standing[key], Outcome.REJECTED, Reason.WITHDRAWN, told)
+        for key, told in withdrawn_among(assets, rules.withdrawn).items()
     )

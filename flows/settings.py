@@ -7,11 +7,16 @@ import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from curation.collecting.folder import FolderSettings
 from curation.collecting.http.settings import DoorSettings
+from curation.collecting.hugging_face import HuggingFaceSettings
+from curation.collecting.openverse import OpenverseSettings
+from curation.collecting.url_list import UrlListSettings
+from curation.collecting.wikimedia import WikimediaSettings
 from curation.deduplicating.pairs import DedupeSettings
 from curation.errors import PrerequisiteError
 from curation.licences import DEFAULT_ALLOWED, spdx_id
@@ -40,7 +45,15 @@ class RunnerSettings(BaseModel):
     address: str = ""
 
 
-SourceSettings = SampleSettings
+SourceSettings = Annotated[
+    SampleSettings
+    | WikimediaSettings
+    | OpenverseSettings
+    | UrlListSettings
+    | FolderSettings
+    | HuggingFaceSettings,
+    Field(discriminator="kind"),
+]
 
 
 class Settings(BaseModel):

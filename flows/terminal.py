@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from curation.records import AgreementRow, StageCount
 
@@ -37,13 +38,28 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def _plain_lines() -> Callable[[str, int, int], None]:
+    line = _now_and_then()
+    return lambda label, done, total: line(f"{label}: {done}/{total}")
+
+
+@contextmanager
+def live() -> Iterator[Callable[[str], None]]:
+    """Show where work without a known end stands; the yielded function takes the line to show."""
+    if not ERR.is_terminal:
+        yield _now_and_then()
+        return
+    with ERR.status("") as status:
+        yield lambda text: status.update(Text(text))
+
+
+def _now_and_then() -> Callable[[str], None]:
     last = time.monotonic()
 
-    def line(label: str, done: int, total: int) -> None:
+    def line(text: str) -> None:
         nonlocal last
         if time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
-            say(f"  {label}: {done}/{total}")
+            say(f"  {text}")
 
     return line
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 
+from curation.collecting.collect import Law
+from curation.collecting.folder import FolderSettings, FolderSource
+from curation.collecting.http.door import Door
+from curation.collecting.hugging_face import HuggingFaceSettings, HuggingFaceSource
+from curation.collecting.openverse import OpenverseSettings, OpenverseSource
 from curation.collecting.port import ImageSource
 from curation.collecting.sample import SampleSource
+from curation.collecting.url_list import UrlListSettings, UrlListSource
+from curation.collecting.wikimedia import WikimediaSource
+from curation.collecting.withdrawn import read_withdrawn
 from curation.drafting.draft import DraftSettings
 from curation.drafting.llm import LanguageModel, RecordedModel
+from curation.records import Category
 from curation.reviewing.label_studio import LabelStudioDesk
 from curation.reviewing.server import StudioServer, label_studio
-from flows.settings import Settings
+from flows.settings import SampleSettings, Settings, SourceSettings
 from warehouse.artefacts import Artefacts, Responses
+from warehouse.fetches import Fetches
+
+_WITHOUT_DOOR = (SampleSettings, FolderSettings, HuggingFaceSettings)
 
 
 @dataclass(frozen=True)
@@ -31,9 +43,48 @@ def artefacts(settings: Settings) -> Artefacts:
     return Artefacts(settings.home)
 
 
-def image_source(settings: Settings) -> ImageSource:
-    """Return the source of pictures: the sample."""
-    return SampleSource(settings.sample_archive, settings.sample_archive.parent)
+def law(settings: Settings) -> Law:
+    """Return what may be collected. Raises PrerequisiteError when the take-down list cannot be read."""
+    return Law(frozenset(settings.allowed_licences), read_withdrawn(settings.withdrawn))
+
+
+@asynccontextmanager
+async def open_door(settings: Settings) -> AsyncIterator[Door | None]:
+    """Yield the one door to the network for all sources; None when none of them is on the web."""
+    if all(isinstance(source, _WITHOUT_DOOR) for source in settings.sources):
+        yield None
+        return
+    with closing(Fetches(artefacts(settings))) as fetches:
+        async with Door(settings.http, fetches) as door:
+            yield door
+
+
+def image_sources(
+    settings: Settings, door: Door | None, categories: Mapping[str, Category]
+) -> list[ImageSource]:
+    """Return the sources that a project names, in its order; categories: with the quotas of this run."""
+    allowed = frozenset(settings.allowed_licences)
+    return [_image_source(source, settings, door, categories, allowed) for source in settings.sources]
+
+
+def _image_source(
+    source: SourceSettings,
+    settings: Settings,
+    door: Door | None,
+    categories: Mapping[str, Category],
+    allowed: frozenset[str],
+) -> ImageSource:
+    if isinstance(source, FolderSettings):
+        return FolderSource(source, categories, allowed)
+    if isinstance(source, HuggingFaceSettings):
+        return HuggingFaceSource(source, categories, allowed)
+    if isinstance(source, SampleSettings) or door is None:
+        return SampleSource(settings.sample_archive, settings.sample_archive.parent)
+    if isinstance(source, UrlListSettings):
+        return UrlListSource(source, door, categories, allowed)
+    if isinstance(source, OpenverseSettings):
+        return OpenverseSource(source, door, categories, allowed)
+    return WikimediaSource(source, door, categories)
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ from curation import images
 from curation.collecting import drawings, wikipedia
 from curation.collecting.credits import Credit
 from curation.collecting.gcompris import BoardText, GCompris
+from curation.collecting.port import Fetched
 from curation.errors import IntegrityError, Reason, Rejected
 from curation.ids import short_id, slug
 from curation.records import ImageCandidate, ImageOrigin, Record, Subject, TextSource
@@ -72,18 +74,25 @@ class SampleSource:
         self._archive = archive
         self._cache = cache
 
-    def subjects(self) -> list[Subject | Rejected]:
-        """Return the subjects in the order of sample.toml; Rejected (no_source_text) where no text exists."""
-        return [self._subject(entry) for entry in self._entries.values()]
+    async def subjects(self) -> AsyncIterator[Subject | Rejected]:
+        """Yield the subjects in the order of sample.toml; Rejected (no_source_text) where no text exists."""
+        for entry in self._entries.values():
+            yield self._subject(entry)
 
-    def search(self, subject: Subject) -> list[ImageCandidate]:
+    async def search(self, subject: Subject) -> list[ImageCandidate]:
         """Return the pictures of a subject: real ones, then drawn, generated and derived ones."""
         entry = self._entries[subject.subject_id]
         return [*self._filed(entry), *self._generated(entry), *self._derived(entry)]
 
-    def fetch(self, candidate: ImageCandidate) -> bytes:
-        """Return the bytes of a picture; FileNotFoundError when the package has no such file."""
-        locator = candidate.locator
+    async def fetch(self, candidate: ImageCandidate) -> Fetched | Rejected:
+        """Return the bytes of a picture; Rejected (fetch_failed) when the package has no such file."""
+        try:
+            # In a thread: unpacking, drawing and putting puzzles together take their time.
+            return Fetched(await asyncio.to_thread(self._bytes, candidate.locator))
+        except FileNotFoundError as error:
+            return Rejected(candidate.image_id, Reason.FETCH_FAILED, str(error))
+
+    def _bytes(self, locator: str) -> bytes:
         if locator.startswith(_DRAWING):
             return drawings.draw(locator.removeprefix(_DRAWING))
         if locator.startswith(_VIEW):

@@ -1,5 +1,6 @@
 """The list of the sample holds together, and the source turns it into subjects and pictures."""
 
+import asyncio
 import tomllib
 from collections import Counter
 from importlib.metadata import PackageNotFoundError
@@ -10,14 +11,14 @@ from typing import Any
 import pytest
 
 from curation.collecting import wikipedia
-from curation.collecting.collect import collect_candidate
 from curation.collecting.sample import SampleSource
 from curation.errors import PrerequisiteError, Reason, Rejected
-from curation.ids import sha256_bytes, slug
+from curation.ids import slug
 from curation.licences import PUBLIC_DOMAIN
-from curation.records import EditType, ImageAsset, ImageOrigin, Subject
+from curation.records import EditType, ImageAsset, ImageCandidate, ImageOrigin, Subject
 from curation.taxonomy import load_taxonomy
 from tests.archives import build_deb, build_rcc, picture
+from tests.sources import collected, everything, offers
 
 LISTED: list[dict[str, Any]] = tomllib.loads(
     files("curation.collecting").joinpath("sample.toml").read_text(encoding="utf-8")
@@ -63,6 +64,10 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SampleSource:
     return SampleSource(package_of_everything(tmp_path / "g.deb"), tmp_path / "cache")
 
 
+def of_petra(source: SampleSource) -> list[ImageCandidate]:
+    return asyncio.run(offers(source, "petra"))
+
+
 def test_every_file_shows_one_subject_and_every_view_has_its_parent() -> None:
     counted = Counter(file for entry in LISTED for kind in FILED for file in entry.get(kind, ()))
     assert [file for file, times in counted.items() if times > 1] == []
@@ -84,7 +89,8 @@ def test_names_and_categories_are_sound_and_no_kind_stands_alone() -> None:
 
 
 def test_subjects_have_a_text_or_a_reason(source: SampleSource) -> None:
-    found = {getattr(one, "subject_id", None) or one.key: one for one in source.subjects()}  # type: ignore[union-attr]
+    listed = asyncio.run(everything(source))
+    found = {one.subject_id if isinstance(one, Subject) else one.key: one for one in listed}
     eiffel = found["eiffel-tower"]
     assert isinstance(eiffel, Subject)
     assert eiffel.text_source.page == "https://en.wikipedia.org/wiki/Eiffel_Tower"
@@ -95,22 +101,16 @@ def test_subjects_have_a_text_or_a_reason(source: SampleSource) -> None:
 
 
 def test_a_picture_has_its_credit_and_its_id_stays(source: SampleSource) -> None:
-    subject = next(one for one in source.subjects() if isinstance(one, Subject) and one.subject_id == "petra")
-    photo, view = source.search(subject)
+    photo, view = of_petra(source)
     assert (photo.author, photo.licence_text) == ("A. Author", "Public Domain")
     assert (photo.origin, view.origin) == (ImageOrigin.PHOTOGRAPH, ImageOrigin.DERIVED)
     assert view.parent == photo.image_id
-    assert source.search(subject) == [photo, view]
+    assert of_petra(source) == [photo, view]
 
 
 def test_collecting_it_keeps_photographs_and_refuses_what_has_no_licence(source: SampleSource) -> None:
-    kinds = {"petra", "hammer", "red", "pet-cat", "giraffe"}
-    subjects = [one for one in source.subjects() if isinstance(one, Subject) and one.subject_id in kinds]
-    out = [
-        collect_candidate(source, offer, sha256_bytes, "2026-11-23T00:00:00Z")
-        for subject in subjects
-        for offer in source.search(subject)
-    ]
+    offered = asyncio.run(offers(source, "petra", "hammer", "red", "pet-cat", "giraffe"))
+    out = [collected(source, offer) for offer in offered]
     origins = Counter(one.origin for one in out if isinstance(one, ImageAsset))
     reasons = Counter(one.reason for one in out if isinstance(one, Rejected))
     assert origins == {ImageOrigin.PHOTOGRAPH: 14, ImageOrigin.DERIVED: 1, ImageOrigin.GENERATED: 3}
@@ -121,10 +121,9 @@ def test_collecting_it_keeps_photographs_and_refuses_what_has_no_licence(source:
 def test_a_view_of_a_broken_picture_is_only_a_lost_view(
     source: SampleSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subject = next(one for one in source.subjects() if isinstance(one, Subject) and one.subject_id == "petra")
-    view = source.search(subject)[1]
+    view = of_petra(source)[1]
     monkeypatch.setattr("curation.collecting.gcompris.GCompris.read", lambda *_: b"broken")
-    out = collect_candidate(source, view, sha256_bytes, "2026-11-23T00:00:00Z")
+    out = collected(source, view)
     assert isinstance(out, Rejected)
     assert out.reason is Reason.FETCH_FAILED
 

@@ -1,0 +1,65 @@
+"""The `mmke collect` and `mmke dedupe` commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.running import leave, prefect_settings
+
+dedupe_app = typer.Typer(
+    invoke_without_command=True,
+    help="Find pictures that show the same photograph and keep the best of each; writes a gallery.",
+)
+
+
+def collect(
+    categories: Annotated[
+        list[str] | None, typer.Argument(help="Keys of categories, such as building; all by default.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many subjects a category, within its quota.")
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Count what would come and how long it takes; fetch no picture."),
+    ] = False,
+) -> None:
+    """Collect subjects, their source texts and their pictures; writes contact sheets.
+
+    Every picture has an author, a licence, a page and a sha256, or is rejected with the reason. What a
+    category is to hold stands in the taxonomy (`mmke taxonomy show`), where to look in mmke.toml under
+    [[sources]], how gently in [http]. Killed or interrupted, it goes on where it was.
+    """
+    from flows.scope import Scope
+
+    scope = Scope(frozenset(categories or ()), limit)
+    if dry_run:
+        from flows.settings import load_settings
+        from flows.survey import show_survey, survey
+
+        settings = load_settings()
+        show_survey(survey(settings, scope), settings)
+        return
+    with prefect_settings() as settings:
+        from flows.collect import collect as stage
+        from flows.terminal import show_counts
+
+        counts = stage(settings, scope)
+        show_counts(counts)
+        typer.echo(f"contact sheets: {settings.home / 'galleries' / 'collected' / 'index.html'}")
+    leave(sum(count.pending for count in counts))
+
+
+@dedupe_app.callback()
+def dedupe(context: typer.Context) -> None:
+    """Find pictures that show the same photograph and keep the best of each; writes a gallery."""
+    if context.invoked_subcommand:
+        return
+    with prefect_settings() as settings:
+        from flows.dedupe import dedupe as stage
+        from flows.terminal import show_counts
+
+        show_counts(stage(settings))
+        typer.echo(f"gallery: {settings.home / 'galleries' / 'duplicates.html'}")
