@@ -77,18 +77,21 @@ class OpenverseSource:
         """
         self._settings, self._door = settings, door
         self._wanted = wanted_categories(self.name, settings.categories, categories)
+        wikidata = Wikidata(ActionApi(door, settings.wikidata))
+        wikipedia = Wikipedia(ActionApi(door, settings.wikipedia))
+        self._discovery = Discovery(wikidata, wikipedia, settings.least_extract, pages_per_term=1)
         self._licences = ",".join(sorted({slug for one in allowed if (slug := _slug(one))}))
 
     async def subjects(self) -> AsyncIterator[Subject | Rejected]:
-        """Yield a subject for each search term, to the quota of each category; see Discovery.each."""
-        wikidata = Wikidata(ActionApi(self._door, self._settings.wikidata))
-        wikipedia = Wikipedia(ActionApi(self._door, self._settings.wikipedia))
-        discovery = Discovery(wikidata, wikipedia, self._settings.least_extract)
-        async for one in discovery.each(self._wanted, lambda category: discovery.by_term(category, pages=1)):
+        """Yield a subject for each search term, to the quota of each category; see Discovery.subjects."""
+        async for one in self._discovery.subjects(self._wanted):
             yield one
 
     async def search(self, subject: Subject) -> list[ImageCandidate]:
-        """Return the pictures that Openverse finds by the subject's name, best first."""
+        """Return the pictures that Openverse finds by the subject's name, best first.
+
+        For a subject without any, subjects() yields another one beyond the quota, if it is not at its end.
+        """
         offered: dict[str, ImageCandidate] = {}
         if not self._licences:
             return []
@@ -101,6 +104,8 @@ class OpenverseSource:
             last = page >= as_size(answer.get("page_count"))
             if last or len(offered) == self._settings.pictures_per_subject:
                 break
+        if not offered:
+            self._discovery.without_pictures(subject)
         return list(offered.values())
 
     async def fetch(self, candidate: ImageCandidate) -> Fetched | Rejected:

@@ -77,6 +77,41 @@ def test_classes_take_turns_and_the_best_known_come_first(world: World, do: Call
     assert "ORDER BY DESC(?links) ?item" in query
 
 
+def test_the_subjects_are_the_same_whenever_they_are_asked_for(do: Callable[..., Found]) -> None:
+    async def twice(source: WikimediaSource) -> list[list[Subject]]:
+        return [await kept(source), await kept(source)]
+
+    first, second = do(twice)
+    assert first == second
+
+
+def test_another_subject_takes_the_place_of_one_without_pictures(
+    world: World, do: Callable[..., Found]
+) -> None:
+    world.files.pop("Gate.jpg")
+
+    async def searched(source: WikimediaSource) -> list[str]:
+        found = []
+        async for one in source.subjects():
+            if isinstance(one, Subject):
+                found.append(one.subject_id)
+                await source.search(one)
+        return found
+
+    assert do(searched, categories={"building": TOWERS.model_copy(update={"quota": 2})}) == [
+        "Q243",
+        "Q44440",
+        "Q39054",
+    ]
+
+
+def test_terms_fill_what_the_classes_leave_open(world: World, do: Callable[..., Found]) -> None:
+    world.found["old towers"] = ("Eiffel Tower", "Thumb signal")
+    both = TOWERS.model_copy(update={"quota": 9, "search_terms": ("old towers",)})
+    found = do(kept, categories={"building": both})
+    assert [one.subject_id for one in found] == ["Q243", "Q44440", "Q39054", "Q901"]
+
+
 def test_a_subject_carries_its_lead_and_the_revision_it_is_of(do: Callable[..., Found]) -> None:
     tower = do(kept)[0]
     assert (tower.name, tower.category, tower.edit_type) == ("Eiffel Tower", "building", TOWERS.edit_type)

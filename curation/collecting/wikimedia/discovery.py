@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from curation.collecting.wikimedia.articles import Article, Wikipedia
@@ -67,60 +68,70 @@ def subject_of(
 
 
 class Discovery:
-    """Finds subjects for one category after the other; an item that was taken is never taken again."""
+    """Finds subjects for one category after the other; what one category took, no later one takes."""
 
-    def __init__(self, wikidata: Wikidata, wikipedia: Wikipedia, least_extract: int) -> None:
-        """Remember whom to ask, and how many characters of text a subject needs."""
-        self._wikidata, self._wikipedia = wikidata, wikipedia
-        self._least_extract = least_extract
-        self._taken: set[str] = set()
-
-    async def each(
+    def __init__(
         self,
-        categories: Sequence[Category],
-        find: Callable[[Category], AsyncIterator[Subject | Rejected]],
-    ) -> AsyncIterator[Subject | Rejected]:
-        """Yield what find finds for each category in turn.
+        wikidata: Wikidata,
+        wikipedia: Wikipedia,
+        least_extract: int,
+        pages_per_term: int,
+        service: QueryService | None = None,
+    ) -> None:
+        """Remember whom to ask.
+
+        least_extract: how many characters of text a subject needs. pages_per_term: how many pages to take of
+        a search term. service: None where classes are not asked about.
+        """
+        self._wikidata, self._wikipedia, self._service = wikidata, wikipedia, service
+        self._least_extract, self._pages_per_term = least_extract, pages_per_term
+        self._taken: set[str] = set()
+        self._bare: Counter[str] = Counter()
+
+    def without_pictures(self, subject: Subject) -> None:
+        """Know that a subject has nothing to offer, so that its category gets another one in its place."""
+        self._bare[subject.category] += 1
+
+    async def subjects(self, categories: Sequence[Category]) -> AsyncIterator[Subject | Rejected]:
+        """Yield the subjects of each category in turn, to its quota: members of its classes, then by terms.
 
         A category that cannot be finished now ends where it is and the others follow; then TransientError is
         raised.
         """
+        self._taken.clear()
+        self._bare.clear()
         unfinished: dict[str, TransientError] = {}
         for category in categories:
             try:
-                async for one in find(category):
+                async for one in self._fill(category):
                     yield one
             except TransientError as error:
                 unfinished[category.key] = error
         if unfinished:
-            first = next(iter(unfinished.values()))
-            raise TransientError(
-                f"not finished: {', '.join(unfinished)} ({first}); run it again later"
-            ) from first
+            names, first = ", ".join(unfinished), next(iter(unfinished.values()))
+            raise TransientError(f"not finished: {names} ({first}); run it again later") from first
 
-    async def by_class(self, category: Category, service: QueryService) -> AsyncIterator[Subject | Rejected]:
-        """Yield the members of the category's classes, one class after the other in turn, to the quota."""
-        labels = await self._wikidata.labels(category.wikidata)
-        kinds = {top: label.name for top, label in labels.items()}
-        async for one in self._fill(category, self._members(category, kinds, service)):
-            yield one
-
-    async def by_term(self, category: Category, pages: int) -> AsyncIterator[Subject | Rejected]:
-        """Yield what the search terms find, at most pages each: the best of every term, then the second."""
-        async for one in self._fill(category, self._pages(category, pages)):
-            yield one
-
-    async def _fill(
-        self, category: Category, found: AsyncIterator[Found]
-    ) -> AsyncIterator[Subject | Rejected]:
+    async def _fill(self, category: Category) -> AsyncIterator[Subject | Rejected]:
+        found = self._found(category)
         kept = looked_at = 0
-        while kept < category.quota and looked_at < _LOOKED_AT * category.quota:
-            batch = await _take(found, min(_BATCH, category.quota - kept))
+        while looked_at < _LOOKED_AT * category.quota:
+            batch = await _take(found, min(_BATCH, category.quota + self._bare[category.key] - kept))
             if not batch:
                 return
             looked_at += len(batch)
             for one in await self._described(batch, category):
                 kept += isinstance(one, Subject)
+                yield one
+
+    async def _found(self, category: Category) -> AsyncIterator[Found]:
+        """Yield what may become a subject of a category, each thing once."""
+        seen = set(self._taken)
+        if self._service and category.wikidata:
+            async for one in self._members(category, self._service, seen):
+                yield one
+        async for one in self._pages(category):
+            if one.key not in seen:
+                seen.add(one.key)
                 yield one
 
     async def _described(self, batch: Sequence[Found], category: Category) -> list[Subject | Rejected]:
@@ -140,11 +151,11 @@ class Discovery:
         return made
 
     async def _members(
-        self, category: Category, kinds: Mapping[str, str], service: QueryService
+        self, category: Category, service: QueryService, seen: set[str]
     ) -> AsyncIterator[Found]:
-        """Yield one member of each class in turn until all have run dry."""
+        """Yield one member of each class in turn until all have run dry; what it yields it adds to seen."""
+        labels = await self._wikidata.labels(category.wikidata)
         streams = {top: service.members(top, category.wikidata_property) for top in category.wikidata}
-        seen = set(self._taken)
         while streams:
             for top, stream in list(streams.items()):
                 member = await anext(stream, None)
@@ -154,17 +165,16 @@ class Discovery:
                     del streams[top]
                     continue
                 seen.add(member.qid)
-                yield Found(member.qid, member.title, member.qid, None, kinds.get(top, ""))
+                kind = labels[top].name if top in labels else ""
+                yield Found(member.qid, member.title, member.qid, None, kind)
 
-    async def _pages(self, category: Category, pages: int) -> AsyncIterator[Found]:
+    async def _pages(self, category: Category) -> AsyncIterator[Found]:
         """Yield the best page of each search term, then the second of each, and so on."""
-        results = [(term, await self._wikipedia.search(term, pages)) for term in category.search_terms]
-        seen = set(self._taken)
+        terms, pages = category.search_terms, self._pages_per_term
+        results = {term: await self._wikipedia.search(term, pages) for term in terms}
         for rank in range(pages):
-            for term, articles in results:
-                found = _of_term(category, term, articles, rank)
-                if found and found.key not in seen:
-                    seen.add(found.key)
+            for term, articles in results.items():
+                if found := _of_term(category, term, articles, rank):
                     yield found
 
 

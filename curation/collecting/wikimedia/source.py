@@ -17,16 +17,16 @@ from curation.collecting.wikimedia.entities import Shown, Wikidata
 from curation.collecting.wikimedia.settings import WikimediaSettings
 from curation.collecting.wikimedia.sparql import QueryService
 from curation.errors import Rejected
-from curation.records import Category, ImageCandidate, Subject
+from curation.records import Category, EditType, ImageCandidate, Subject
 
 
 class WikimediaSource:
     """Wikidata, Wikipedia and Commons behind the port ImageSource.
 
     A subject's id is its Wikidata Q-id. Its pictures, best first: those that Wikidata names (P18), the files
-    of its Commons category (P373), those on its Wikipedia page, and for what search terms found also those
-    that a search on Commons finds by its name. Every answer is kept by the door, so that a second run asks
-    nothing twice and sees the same in the same order.
+    of its Commons category (P373), those on its Wikipedia page, and for behaviours, signs and other things
+    that are not members of a class also those that a search on Commons finds by its name. Every answer is kept by the
+    door, so that a second run asks nothing twice and sees the same in the same order.
     """
 
     name = "wikimedia"
@@ -34,11 +34,18 @@ class WikimediaSource:
     def __init__(self, settings: WikimediaSettings, door: Door, categories: Mapping[str, Category]) -> None:
         """Remember the settings and the door. Raises PrerequisiteError for a category that is not known."""
         self._settings, self._door = settings, door
-        self._categories = categories
+        self._of_classes = {
+            key
+            for key, category in categories.items()
+            if category.wikidata and category.edit_type is not EditType.VISUAL_SEMANTIC
+        }
         self._wanted = wanted_categories(self.name, settings.categories, categories)
         self._commons = Commons(ActionApi(door, settings.commons))
         self._wikipedia = Wikipedia(ActionApi(door, settings.wikipedia))
         self._wikidata = Wikidata(ActionApi(door, settings.wikidata))
+        service = QueryService(door, settings.sparql, settings.least_sitelinks)
+        limits = settings.least_extract, settings.pages_per_term
+        self._discovery = Discovery(self._wikidata, self._wikipedia, *limits, service)
 
     async def subjects(self) -> AsyncIterator[Subject | Rejected]:
         """Yield subjects category by category, each to its quota; Rejected where the text is missing.
@@ -46,19 +53,14 @@ class WikimediaSource:
         A category that cannot be finished now ends where it is and the others follow; then TransientError is
         raised.
         """
-        service = QueryService(self._door, self._settings.sparql, self._settings.least_sitelinks)
-        discovery = Discovery(self._wikidata, self._wikipedia, self._settings.least_extract)
-
-        def find(category: Category) -> AsyncIterator[Subject | Rejected]:
-            if category.wikidata:
-                return discovery.by_class(category, service)
-            return discovery.by_term(category, self._settings.pages_per_term)
-
-        async for one in discovery.each(self._wanted, find):
+        async for one in self._discovery.subjects(self._wanted):
             yield one
 
     async def search(self, subject: Subject) -> list[ImageCandidate]:
-        """Return the pictures of a subject, best first, at most pictures_per_subject of them."""
+        """Return the pictures of a subject, best first, at most pictures_per_subject of them.
+
+        For a subject without any, subjects() yields another one beyond the quota, if it is not at its end.
+        """
         offered: dict[str, ImageCandidate] = {}
         seen: set[str] = set()
         async with aclosing(self._files(subject)) as files:
@@ -71,6 +73,8 @@ class WikimediaSource:
                 seen.add(sha1)
                 if len(offered) == self._settings.pictures_per_subject:
                     break
+        if not offered:
+            self._discovery.without_pictures(subject)
         return list(offered.values())
 
     async def fetch(self, candidate: ImageCandidate) -> Fetched | Rejected:
@@ -90,7 +94,6 @@ class WikimediaSource:
         names = await self._wikipedia.files(subject.text_source.title, 50)
         for page in await self._commons.named(names):
             yield page, False
-        category = self._categories.get(subject.category)
-        if category is None or not category.wikidata:
+        if subject.category not in self._of_classes:
             async for page in self._commons.search(subject.name):
                 yield page, False
