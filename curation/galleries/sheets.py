@@ -13,7 +13,7 @@ from pathlib import Path
 
 from curation.galleries.cards import Card, card
 from curation.galleries.page import write_page
-from curation.galleries.thumbnails import MOST_ON_A_PAGE, TILE, Thumbnail, Thumbnails
+from curation.galleries.thumbnails import MOST_ON_A_PAGE, SMALL, Thumbnail, Thumbnails
 from curation.ids import sha256_bytes, slug
 from curation.records import ImageAsset
 
@@ -152,7 +152,7 @@ def _sheet(
         inputs = _fingerprint(values, part)
         if _shows(page, inputs):
             continue
-        thumbnails = Thumbnails((a.derivative_sha256 for one in part if (a := one.asset)), read)
+        thumbnails = Thumbnails((a.derivative_sha256 for one in part if (a := one.asset)), read, SMALL)
         entries = [
             _Entry(one, card(one.asset, one.subject, thumbnails) if one.asset else None) for one in part
         ]
@@ -175,7 +175,7 @@ def _index(
     if _shows(out, inputs):
         return
     chosen = [one.asset.derivative_sha256 for *_, four in shown for one in four if one.asset]
-    thumbnails = Thumbnails(chosen, read, TILE)
+    thumbnails = Thumbnails(chosen, read, SMALL)
     entries = [
         _Tile(
             title=title,
@@ -209,7 +209,7 @@ def _fingerprint(*values: object) -> str:
 
 
 def _shows(page: Path, inputs: str) -> bool:
-    """Return whether a page was made of these inputs: thumbnails cost about 10 ms each."""
+    """Return whether a page was made of these inputs: thumbnails cost some milliseconds each."""
     if not page.is_file():
         return False
     with page.open("rb") as file:

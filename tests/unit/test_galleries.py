@@ -70,7 +70,7 @@ def test_a_picture_that_comes_twice_is_embedded_once(tmp_path: Path) -> None:
     assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c")}
     pairs = [pair("img-a", "img-b"), pair("img-a", "img-c")]
     html = duplicate_gallery([], pairs, assets, shelf.__getitem__, tmp_path / "d.html").read_text()
-    assert html.count("data:image/webp;base64,") == 3
+    assert html.count("data:image/jpeg;base64,") == 3
     assert html.count('class="pic p0"') == 2
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from curation.errors import IntegrityError
 from curation.galleries import SeenPicture, State, category_sheets, contact_sheet, duplicate_gallery
 from curation.galleries.page import harmless, source_link
-from curation.galleries.thumbnails import LARGE, SMALL, Thumbnails, webp
+from curation.galleries.thumbnails import LARGE, SMALL, Thumbnails, shrunk
 from tests.unit.galleries import Page, asset, pair
 from tests.unit.test_markup import HOSTILE
 
@@ -97,7 +97,7 @@ def test_hostile_names_make_no_tag_no_link_and_no_script(hostile: str, tmp_path:
         assert not page.tags & {"script", "iframe", "svg", "object", "embed", "base", "form", "link"}
         assert not page.handlers
         assert all(_safe(link["href"]) for link in page.links)
-        assert all(source.startswith("data:image/webp;base64,") for source in page.pictures)
+        assert all(source.startswith("data:image/jpeg;base64,") for source in page.pictures)
         assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u200f\u061c\0") & set(page.text)
 
 
@@ -116,8 +116,8 @@ def test_a_page_forbids_all_that_is_from_elsewhere(tmp_path: Path) -> None:
 
 def test_a_thousand_pictures_of_noise_stay_under_twenty_megabytes(tmp_path: Path) -> None:
     data = noise(512)
-    assert len(webp(data, *SMALL)) <= SMALL[2]
-    assert len(webp(data, *LARGE)) <= LARGE[2]
+    assert len(shrunk(data, *SMALL)) <= SMALL[2]
+    assert len(shrunk(data, *LARGE)) <= LARGE[2]
     shelf: dict[str, bytes] = {}
     long = dict.fromkeys(("author", "attribution", "locator", "subject_id", "licence"), "<" * 2000)
     one = asset("img-a", shelf, **long)
@@ -138,4 +138,4 @@ def test_many_pictures_are_smaller_than_few() -> None:
 
 def test_a_damaged_picture_is_named_as_such() -> None:
     with pytest.raises(IntegrityError, match="no picture"):
-        webp(b"<html>", *SMALL)
+        shrunk(b"<html>", *SMALL)
