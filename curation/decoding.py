@@ -8,6 +8,7 @@ import multiprocessing
 import resource
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
+from PIL import AvifImagePlugin
 
 from curation import images
 from curation.errors import PrerequisiteError, Reason, Rejected, TransientError
@@ -136,11 +138,13 @@ def _schedule(pool: ProcessPool, wall: float, call: tuple[Any, ...]) -> Future[A
 
 
 def _prepare(memory: int) -> None:
-    """Limit what this worker's address space may grow by, and let it leave no core file behind."""
+    """Limit what this worker's address space may grow by; no core files, no complaints on the terminal."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     most = pages * resource.getpagesize() + memory
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    warnings.simplefilter("ignore")  # Pillow's, about strangers' broken metadata
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a thread a core would reserve more memory than the picture
 
 
 def _limited(seconds: float, work: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T:

@@ -35,14 +35,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import simplejpeg  # type: ignore[import-untyped]
 from PIL import Image, ImageEnhance, ImageOps
 
 from curation import headers
 from curation.errors import Reason, Rejected
 from curation.headers import Header, outside_limits, read_header, too_small
 from curation.ids import sha256_bytes
-from curation.pixels import BROKEN, fit, open_picture, orientation, scalable, srgb, trusted, upright
+from curation.pixels import (
+    BROKEN,
+    ends_early,
+    fit,
+    open_picture,
+    orientation,
+    scalable,
+    srgb,
+    trusted,
+    upright,
+)
 
 MAX_BYTES = headers.MAX_BYTES
 DERIVATIVE_SIDE = 512
@@ -96,7 +105,7 @@ def _decoded(key: str, data: bytes, header: Header) -> Inspected | Rejected:
     picture = open_picture(data)
     turned = orientation(picture)
     picture.load()
-    if header.kind == "JPEG" and _ends_early(data, picture.mode):
+    if header.kind == "JPEG" and ends_early(data, picture.mode):
         return Rejected(key, Reason.IMAGE_TRUNCATED, "its data end before the picture does")
     if picture.mode in ("I", "F"):
         return Rejected(key, Reason.IMAGE_DEPTH_NOT_ALLOWED, "pixels of 32 bit have no defined white")
@@ -130,15 +139,6 @@ def _notes(picture: Image.Image, turned: int, frames: int, trailing: int) -> tup
         (f"{trailing} bytes after the picture left out", trailing > 0 and frames == 1),
     )
     return tuple(phrase for phrase, holds in done if holds)
-
-
-def _ends_early(data: bytes, mode: str) -> bool:
-    """Return whether a JPEG has an end but not all that comes before it, which Pillow fills with grey."""
-    try:
-        simplejpeg.decode_jpeg(data, "CMYK" if mode == "CMYK" else "GRAY", min_height=1, min_width=1)
-    except ValueError as error:  # all else that it finds odd, Pillow has read
-        return "premature end of data segment" in str(error)
-    return False
 
 
 def _broken(key: str, header: Header, error: Exception) -> Rejected:
