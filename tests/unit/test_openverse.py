@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 import stamina
 
+from curation.collecting.http import exchange
 from curation.collecting.http.door import Door, DoorSettings
 from curation.collecting.openverse import OpenverseSource
 from curation.collecting.port import Fetched
@@ -96,6 +97,16 @@ def test_the_depth_is_bounded(shelf: Shelf, do: Callable[..., Found]) -> None:
     shelf.works["thumb signal"] = [shelf.work(f"hand-{n}", width=10, height=10) for n in range(300)]
     assert do(pictures, pages=12) == []
     assert len(shelf.asked()) == 12
+
+
+def test_a_token_buys_larger_pages_and_no_more_works(
+    shelf: Shelf, do: Callable[..., Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENVERSE_TOKEN", "token-of-the-tests")
+    monkeypatch.setitem(exchange.TOKENS, shelf.world.server.host, "OPENVERSE_TOKEN")
+    shelf.works["thumb signal"] = [shelf.work(f"hand-{n}", width=10, height=10) for n in range(300)]
+    assert do(pictures, pages=12) == []
+    assert [one["page_size"] for one in shelf.asked()] == ["50"] * 4
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ class Wikidata:
 
     async def _entities(self, qids: Sequence[str], props: str) -> dict[str, JsonObject]:
         """Return the entities that exist, under their own id and under the one that was redirected to it."""
-        params = {"action": "wbgetentities", "ids": "|".join(qids), "props": props, "languages": "en"}
+        params = {"action": "wbgetentities", "ids": "|".join(qids), "props": props}
+        # Names that are the same everywhere stand under 'mul': English falls back on them.
+        params |= {"languages": "en", "languagefallback": "1"}
         answer = await self._api.ask(params)
         found: dict[str, JsonObject] = {}
         for key, value in as_dict(answer.get("entities")).items():

@@ -13,6 +13,7 @@ from curation.ids import canonical_json, nfc
 
 # Nothing that we keep of a field is longer, so nothing longer is worth parsing.
 _MAX_MARKUP = 20_000
+_MAX_ROUNDS = 5
 _HIDDEN = re.compile(
     r"<(\w{1,10})\b[^<>]{0,500}display:\s{0,9}none[^<>]{0,500}>[^<]{0,2000}</\1\s{0,9}>", re.I
 )
@@ -35,11 +36,11 @@ def from_html(markup: str, limit: int) -> str:
     Markup that was escaped twice is taken off as well, so the result never holds a tag.
     """
     text = _HIDDEN.sub(" ", markup[:_MAX_MARKUP])
-    for _ in range(4):
-        text = html.unescape(nh3.clean(_BLOCK.sub(" ", text), tags=set()))
-        if not _TAG.search(text):
-            return clean_line(text, limit)
-    return clean_line(text.replace("<", " "), limit)
+    for _ in range(_MAX_ROUNDS):
+        before, text = text, html.unescape(nh3.clean(_BLOCK.sub(" ", text), tags=set()))
+        if text == before:
+            break
+    return clean_line(text.replace("<", " ") if _TAG.search(text) else text, limit)
 
 
 def bounded_json(value: Any, limit: int) -> str:  # noqa: ANN401 - any JSON value

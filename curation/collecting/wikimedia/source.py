@@ -25,8 +25,8 @@ class WikimediaSource:
 
     A subject's id is its Wikidata Q-id. Its pictures, best first: those that Wikidata names (P18), the files
     of its Commons category (P373), those on its Wikipedia page, and for behaviours, signs and other things
-    that are not members of a class also those that a search on Commons finds by its name. Every answer is kept by the
-    door, so that a second run asks nothing twice and sees the same in the same order.
+    that are not members of a class also those that a search on Commons finds by its name. Every answer is
+    kept by the door, so that a second run asks nothing twice and sees the same in the same order.
     """
 
     name = "wikimedia"

@@ -1,0 +1,115 @@
+"""The parts of the Wikimedia source that need no server: origins, nouns, titles that lead elsewhere."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from curation.collecting.http.door import Door
+from curation.collecting.wanted import wanted_categories
+from curation.collecting.wikimedia.action_api import ActionApi, followed
+from curation.collecting.wikimedia.fine_types import fine_type
+from curation.collecting.wikimedia.origins import origin_of
+from curation.collecting.wikimedia.sparql import QueryService
+from curation.errors import PrerequisiteError, TransientError
+from curation.records import ImageOrigin
+from curation.taxonomy import load_taxonomy
+
+
+class Scripted:
+    """Stands in for the door: gives these answers in turn."""
+
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+
+    async def json(self, url: str, params: object = None, **_: object) -> Any:
+        return self.answers.pop(0)
+
+
+def api(*answers: object) -> ActionApi:
+    return ActionApi(cast(Door, Scripted(*answers)), "https://wiki.example/w/api.php")
+
+
+@pytest.mark.parametrize(
+    ("mime", "mediatype", "categories", "origin"),
+    [
+        ("image/jpeg", "BITMAP", (), ImageOrigin.PHOTOGRAPH),
+        ("image/png", "BITMAP", (), ImageOrigin.DRAWN),
+        ("image/png", "BITMAP", ("Photographs of bridges",), ImageOrigin.PHOTOGRAPH),
+        ("image/svg+xml", "DRAWING", ("Photographs of bridges",), ImageOrigin.DRAWN),
+        ("image/jpeg", "BITMAP", ("Paintings by Claude Monet",), ImageOrigin.PAINTING),
+        ("image/jpeg", "BITMAP", ("Taken with Canon EOS 5D", "Murals in Lyon"), ImageOrigin.PHOTOGRAPH),
+        ("image/jpeg", "BITMAP", ("Engravings of towers",), ImageOrigin.DRAWN),
+        ("image/jpeg", "BITMAP", ("Drawing rooms in France",), ImageOrigin.PHOTOGRAPH),
+        ("image/jpeg", "BITMAP", ("AI-generated images of cats", "Photographs"), ImageOrigin.GENERATED),
+    ],
+)
+def test_the_origin_is_told_from_format_and_categories(
+    mime: str, mediatype: str, categories: tuple[str, ...], origin: ImageOrigin
+) -> None:
+    assert origin_of(mime, mediatype, categories) is origin
+
+
+@pytest.mark.parametrize(
+    ("texts", "noun"),
+    [
+        (("species of bird of prey", "An owl."), "bird of prey"),
+        (("", "The towers of the town."), "tower"),
+        (("Towering bridgehead",), "else"),
+        ((), "else"),
+    ],
+)
+def test_a_subject_is_called_by_the_longest_noun_that_fits(texts: tuple[str, ...], noun: str) -> None:
+    assert fine_type(("bird", "tower", "bird of prey", "bridge"), texts, "else") == noun
+
+
+def test_titles_are_followed_even_in_a_circle() -> None:
+    beside = {
+        "normalized": [{"from": "a_b", "to": "A b"}],
+        "redirects": [{"from": "A b", "to": "C"}, {"from": "X", "to": "Y"}, {"from": "Y", "to": "X"}],
+    }
+    places = followed(["a_b", "X", "other"], beside)
+    assert places["a_b"] == "C"
+    assert places["X"] in {"X", "Y"}
+    assert places["other"] == "other"
+
+
+def test_an_endless_continue_is_for_later() -> None:
+    again = {"query": {"pages": []}, "continue": {"gcmcontinue": "x", "continue": "gcmcontinue||"}}
+    with pytest.raises(TransientError, match="again and again"):
+        asyncio.run(api(again, again, again).pages({"generator": "categorymembers"}))
+
+
+def test_a_batch_is_put_together_from_several_answers() -> None:
+    first = {
+        "query": {"pages": [{"title": "A", "images": [1]}, {"title": "B"}]},
+        "continue": {"imcontinue": "1", "continue": "||"},
+    }
+    last = {"batchcomplete": True, "query": {"pages": [{"title": "A", "images": [2], "index": 1}]}}
+    pages, _ = asyncio.run(api(first, last).pages({"prop": "images"}))
+    assert pages == [{"title": "A", "images": [1, 2], "index": 1}, {"title": "B"}]
+
+
+@pytest.mark.parametrize("code", ["maxlag", "ratelimited", "internal_api_error_DBQueryError"])
+def test_a_passing_error_is_for_later(code: str) -> None:
+    with pytest.raises(TransientError, match=code):
+        asyncio.run(api({"error": {"code": code, "info": "x"}}).ask({}))
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 3])
+def test_what_is_no_object_is_for_later(value: object) -> None:
+    with pytest.raises(TransientError):
+        asyncio.run(api(value).ask({}))
+
+
+def test_a_class_that_is_no_id_never_reaches_a_query() -> None:
+    service = QueryService(cast(Door, Scripted()), "https://query.example", 20)
+    with pytest.raises(PrerequisiteError, match="no Wikidata id"):
+        asyncio.run(anext(service.members("Q1 } DROP", "P31")))
+
+
+def test_without_a_list_the_taxonomy_says_which_categories_a_source_fills() -> None:
+    taxonomy = load_taxonomy()
+    filled = wanted_categories("wikimedia", (), taxonomy)
+    assert [one.key for one in filled] == [key for key, one in taxonomy.items() if "wikimedia" in one.sources]
+    assert [one.key for one in wanted_categories("wikimedia", ("pet",), taxonomy)] == ["pet"]
