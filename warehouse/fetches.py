@@ -42,8 +42,8 @@ class Fetches:
     """Records by request. Each writing process has a journal of its own under root/fetches, only appended to.
 
     A line is the sha256 of the request's key, a blank, and the record as JSON; the newest line of a key
-    counts, in the order of the journals' numbers. A last line without its end is of a process that was killed: it is
-    passed over. In memory are 150 bytes a request, not the records.
+    counts, in the order of the journals' numbers. A last line without its end is of a process that was killed:
+    it is passed over. In memory are 150 bytes a request, not the records.
     """
 
     def __init__(self, artefacts: Artefacts) -> None:
@@ -78,7 +78,11 @@ class Fetches:
         OSError when the disk is full; then no record of entries counts.
         """
         with self._lock:
-            lines = [self._line(entry) for entry in entries]
+            bodies = [entry.body for entry in entries if entry.body is not None]
+            names = iter(self._artefacts.put_many(bodies))
+            if self._used is not None:
+                self._used += sum(map(len, bodies))
+            lines = [_line(entry, None if entry.body is None else next(names)) for entry in entries]
             number, descriptor = self._journal or self._begin()
             try:
                 _write_all(descriptor, b"".join(lines))
@@ -110,15 +114,6 @@ class Fetches:
             if self._journal:
                 os.close(self._journal[1])
                 self._journal = None
-
-    def _line(self, entry: FetchEntry) -> bytes:
-        record = entry.record
-        if entry.body is not None:
-            record = {**record, "sha256": self._artefacts.put(entry.body), "size": len(entry.body)}
-            if self._used is not None:
-                self._used += len(entry.body)
-        digest = sha256(entry.key.encode()).hexdigest()
-        return f"{digest} {json.dumps(record, sort_keys=True, separators=(',', ':'))}\n".encode()
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:08d}.jsonl"
@@ -176,6 +171,15 @@ class Fetches:
             f"{self._path(number)} is damaged at byte {at}: delete it; what only it knows is asked for again"
         )
         return IntegrityError(message)
+
+
+def _line(entry: FetchEntry, name: str | None) -> bytes:
+    """Return the line of an entry, name being the sha256 of its body."""
+    record = (
+        entry.record if name is None else {**entry.record, "sha256": name, "size": len(entry.body or b"")}
+    )
+    digest = sha256(entry.key.encode()).hexdigest()
+    return f"{digest} {json.dumps(record, sort_keys=True, separators=(',', ':'))}\n".encode()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

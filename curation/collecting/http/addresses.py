@@ -7,7 +7,6 @@ import re
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
@@ -22,6 +21,8 @@ MAX_URL = 4096
 _PORTS = frozenset({80, 443})
 # The last label of a name is never a number, so this is an IPv4 address in some spelling (WHATWG URL).
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+_HAS_USER = re.compile(r"[^/?#]*//[^/?#]*@")
+_HOST = re.compile(r"[a-z0-9_][a-z0-9._-]{0,252}|\[[0-9a-f:.]+\]")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\\\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 # IANA's special-purpose registries, and one public address that is a cloud's own service (Azure's).
 _NOT_PUBLIC_4 = [
@@ -75,19 +76,19 @@ def checked(text: str, settings: DoorSettings, origin: URL | None = None) -> URL
         url = URL(text)
         if origin is not None:
             url = origin.join(url)
-        port, has_user = url.port, "@" in url.authority or "@" in urlsplit(text).netloc
+        port = url.port
     except (ValueError, TypeError) as error:
         raise AddressRefused("the address is not a valid URL") from error
     if url.scheme not in {"http", "https"}:
         raise AddressRefused(f"only http and https are asked, not {url.scheme or 'nothing'!r}")
-    if has_user:
+    if "@" in url.raw_authority or _HAS_USER.match(text):
         raise AddressRefused("the address has a user name or a password in it")
     host = host_of(url)
     if host.endswith("."):
         host = host.rstrip(".")
         url = url.with_host(host) if host else url
-    if not host or port is None:
-        raise AddressRefused("the address names no host")
+    if not _HOST.fullmatch(host) or port is None:
+        raise AddressRefused("the address names no proper host")
     trusted = settings.trusts(host, port)
     if origin is not None:
         _check_hop(origin, url, trusted, settings)

@@ -127,9 +127,7 @@ class Asking:
                 raise _wrong_name(reply)
             if reply.status != 200:
                 raise Refusal(Reason.FETCH_FAILED, f"the host answers {reply.status}: {reply.said}", reply)
-            record = _record(url, reply).model_copy(
-                update={"found_type": media_type_of(reply.body[:HEAD_BYTES])}
-            )
+            record = _record(url, reply, media_type_of(reply.body[:HEAD_BYTES]))
             if (
                 before
                 and before.sha256
@@ -183,7 +181,19 @@ class Asking:
 
     async def _retried(self, url: str, attempt: Callable[[], Awaitable[Found]]) -> Found:
         try:
-            return await _RETRY(attempt)
+            return await attempt()  # without stamina, which costs a tenth of a download
+        except Passing as error:
+            failed: Passing | None = error
+
+        async def again() -> Found:
+            nonlocal failed
+            if failed:
+                first, failed = failed, None
+                raise first
+            return await attempt()
+
+        try:
+            return await _RETRY(again)
         except Passing as error:
             message = f"{printable(url)}: {error}; run again later"
             _log.warning("%s", message)
@@ -195,9 +205,9 @@ class Asking:
     async def _keep_refusal(self, name: str, url: str, refusal: Refusal) -> None:
         _log.info("%s: %s", printable(url), refusal.detail)
         if refusal.is_final:
-            record = _record(url, refusal.reply or Reply(0, "", {}, b""))
+            record = _record(url, refusal.reply or Reply(0, "", {}, b""), refusal.found)
             fields = {"reason": refusal.reason, "detail": refusal.detail, "limit": refusal.limit}
-            await self._keep(name, record.model_copy(update={**fields, "found_type": refusal.found}))
+            await self._keep(name, record.model_copy(update=fields))
 
     async def _allow(self, url: URL) -> None:
         rules = await self._robots.rules(url)
@@ -229,7 +239,7 @@ class Asking:
             return (body or b"").decode("utf-8", "replace"), datetime.fromisoformat(record.retrieved_at)
 
 
-def _record(url: str, reply: Reply) -> FetchRecord:
+def _record(url: str, reply: Reply, found: str = "") -> FetchRecord:
     headers = {name: reply.headers[name][:_LONGEST_HEADER] for name in OF_INTEREST if name in reply.headers}
     return FetchRecord(
         url=url,
@@ -237,6 +247,7 @@ def _record(url: str, reply: Reply) -> FetchRecord:
         status=reply.status,
         size=len(reply.body),
         media_type=reply.media_type,
+        found_type=found,
         headers=headers,
         retrieved_at=datetime.now(UTC).isoformat(),
     )

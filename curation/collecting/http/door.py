@@ -77,7 +77,7 @@ class Door:
         asked = [url, dict(params), None if form is None else dict(form), accept]
         name = f"json {sha256_json(asked)}"
         async with self._alone(name):
-            before = await self._recall(name)
+            before = self._recall(name)
             if before:
                 return await self._asking.kept_json(before)
             value = await self._asking.json(name, url, params, form, accept)
@@ -93,7 +93,7 @@ class Door:
         """
         name = f"picture {url}"
         async with self._alone(name):
-            before = await self._recall(name)
+            before = self._recall(name)
             if before:
                 return await self._asking.kept_picture(before, key)
             found = await self._asking.picture(name, url, key, self._refresh)
@@ -109,7 +109,7 @@ class Door:
         if self._refresh:
             self._asked.add(name)
 
-    async def _recall(self, name: str) -> FetchRecord | None:
+    def _recall(self, name: str) -> FetchRecord | None:
         """Return the record that answers a request without the network, if there is one."""
         if self._refresh and name not in self._asked:
             return None

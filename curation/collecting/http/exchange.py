@@ -130,28 +130,28 @@ class Exchange:
         """Return one answer and the bytes of room that were taken for it."""
         self._need_contact(url)
         host = self.hosts.of(url)
-        async with host.turn(self.hosts.everyone):
+        await host.enter(self.hosts.everyone)
+        try:
             sent = monotonic()
-            try:
-                reply, taken = await self._send(url, ask, host)
-            except aiohttp.ClientError as error:
-                raise _meaning(error) from error
-            except TimeoutError as error:
-                message = f"{host.name} is too slow; run again later"
-                raise TransientError(message) from error
-            except OSError as error:
-                raise Passing(f"the connection failed ({type(error).__name__})") from error
+            reply, taken = await self._send(url, ask, host)
             try:
                 check_passing(reply)
-            except Busy as busy:
-                self.rest(url, busy.seconds, sent)
+            except Passing as passing:
                 self._room.give(taken)
-                raise
-            except Passing:
-                self._room.give(taken)
+                if isinstance(passing, Busy):
+                    self.rest(url, passing.seconds, sent)
                 raise
             host.well(sent)
-            return reply, taken
+        except aiohttp.ClientError as error:
+            raise _meaning(error) from error
+        except TimeoutError as error:
+            message = f"{host.name} is too slow; run again later"
+            raise TransientError(message) from error
+        except OSError as error:
+            raise Passing(f"the connection failed ({type(error).__name__})") from error
+        finally:
+            host.leave(self.hosts.everyone)
+        return reply, taken
 
     def rest(self, url: URL, seconds: float | None, sent: float) -> None:
         """Let nobody ask a host for a while, after a request sent at `sent` was told so."""

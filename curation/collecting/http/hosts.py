@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from random import random
 from time import monotonic
 
@@ -60,26 +59,30 @@ class Host:
         if seconds > self._spacing:
             self._spacing, self._starts = seconds, AsyncLimiter(1, seconds)
 
-    @asynccontextmanager
-    async def turn(self, everyone: asyncio.Semaphore) -> AsyncIterator[None]:
-        """Wait until this host may be asked; raises TransientError when that is too long."""
+    async def enter(self, everyone: asyncio.Semaphore) -> None:
+        """Wait until this host may be asked; then leave it again. Raises TransientError if that is too long.
+
+        everyone: the requests at once over all hosts.
+        """
         self._check_patience()
-        async with self._streams:
-            if self._spacing > self._patience:
-                message = f"{self.name} wants {self._spacing:.0f} s between requests; raise patience_seconds"
-                raise TransientError(message)
+        await self._streams.acquire()
+        try:
             while True:
                 await self._wait_for_pause()
                 if self._starts:
                     await self._starts.acquire()
                 await everyone.acquire()
                 if not self.paused:
-                    break
+                    return
                 everyone.release()
-            try:
-                yield
-            finally:
-                everyone.release()
+        except BaseException:
+            self._streams.release()
+            raise
+
+    def leave(self, everyone: asyncio.Semaphore) -> None:
+        """Let the next one enter."""
+        everyone.release()
+        self._streams.release()
 
     @property
     def is_metered(self) -> bool:
@@ -94,6 +97,9 @@ class Host:
             size -= part
 
     def _check_patience(self) -> None:
+        if self._spacing > self._patience:
+            message = f"{self.name} wants {self._spacing:.0f} s between requests; raise patience_seconds"
+            raise TransientError(message)
         if self.paused > self._patience:
             message = f"{self.name} wants no requests for {self.paused:.0f} s more; run again after that"
             raise TransientError(message)

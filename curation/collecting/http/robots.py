@@ -48,15 +48,17 @@ class Rules:
 
     def __init__(self, text: str) -> None:
         """Parse a robots.txt; an empty one allows everything."""
-        self._rules = Protego.parse(text)
+        self._rules = Protego.parse(text) if text.strip() else None
 
     def allows(self, url: URL) -> bool:
         """Return whether we may ask for url."""
-        return bool(self._rules.can_fetch(str(url), AGENT))
+        return self._rules is None or bool(self._rules.can_fetch(str(url), AGENT))
 
     @property
     def delay(self) -> float:
         """Return the least seconds between requests that the site asks for, 0 when it does not say."""
+        if self._rules is None:
+            return 0.0
         rate = self._rules.request_rate(AGENT)
         spaced = rate.seconds / rate.requests if rate and rate.requests else 0.0
         return max(float(self._rules.crawl_delay(AGENT) or 0.0), spaced)
