@@ -17,6 +17,7 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"
     CONSENT_MISSING = "consent_missing"
     LIST_ROW_INVALID = "list_row_invalid"
+    UNSAFE_PATH = "unsafe_path"
     NO_SOURCE_TEXT = "no_source_text"
     NO_PICTURE = "no_picture"
     QUOTA_REACHED = "quota_reached"
