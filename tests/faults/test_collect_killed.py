@@ -1,0 +1,155 @@
+"""Pictures with every fault of the web, killed and resumed twice: nothing is lost or asked twice.
+
+MMKE_FAULTS_PICTURES sets how many there are: 300 by default, 10000 for `make faults`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.prefect_server import prefect_server
+from tests.faulty_site import MAX_MIB, expected, photograph, requests_due, serve, write_list
+from tests.loopback import Loopback
+from warehouse.artefacts import Artefacts
+from warehouse.fetches import Fetches
+from warehouse.store import read_store
+
+COUNT = int(os.environ.get("MMKE_FAULTS_PICTURES", "300"))
+CONCURRENCY = 16
+MMKE = Path(sys.executable).with_name("mmke")
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(3600)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run one Prefect server for all runs of this file."""
+    before = dict(os.environ)
+    with prefect_server(tmp_path_factory.mktemp("prefect")):
+        yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+class Run:
+    """One `mmke collect` in a process of its own, and how much memory it takes while it goes on."""
+
+    def __init__(self, project: Path, site: Loopback) -> None:
+        """Start it."""
+        self._site = site
+        self.output = project / f"output-{time.monotonic_ns()}.txt"
+        with self.output.open("w") as out:
+            self.process = subprocess.Popen([MMKE, "collect"], cwd=project, stdout=out, stderr=out)
+        self.memory: list[tuple[int, float]] = []
+        self._watch = threading.Thread(target=self._sample)
+        self._watch.start()
+
+    def _sample(self) -> None:
+        while self.process.poll() is None:
+            try:
+                pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+            except (OSError, IndexError):
+                break
+            self.memory.append((len(self._site.seen), pages * os.sysconf("SC_PAGESIZE") / 2**20))
+            time.sleep(0.1)
+
+    def kill_at(self, requests: int) -> None:
+        """Wait until the server has seen so many requests, then SIGKILL."""
+        while len(self._site.seen) < requests:
+            assert self.process.poll() is None, self.output.read_text()
+            time.sleep(0.005)
+        self.process.send_signal(signal.SIGKILL)
+        self.end()
+
+    def end(self) -> int:
+        """Return the exit code."""
+        code = self.process.wait()
+        self._watch.join()
+        return code
+
+
+def project(folder: Path, site: Loopback) -> Path:
+    folder.mkdir()
+    write_list(site, COUNT, folder / "list.csv")
+    settings = [
+        "[[sources]]",
+        'kind = "url_list"',
+        'path = "list.csv"',
+        "[http]",
+        f'trusted_hosts = ["{site.host}"]',
+        f"max_mib = {MAX_MIB}",
+        f"concurrency = {CONCURRENCY}",
+    ]
+    (folder / "mmke.toml").write_text("\n".join(settings) + "\n")
+    return folder
+
+
+def on_disk(home: Path, site: Loopback) -> set[str]:
+    """Return the paths of which a kill left a record."""
+    fetches = Fetches(Artefacts(home))
+    paths = [f"/p/{number}.jpg" for number in range(COUNT)]
+    return {path for path in paths if fetches.find(f"picture {site.url(path)}")}
+
+
+def test_killed_twice_it_ends_as_if_it_never_was(tmp_path: Path) -> None:
+    with Loopback() as site:
+        serve(site)
+        folder = project(tmp_path / "project", site)
+        home = folder / ".mmke"
+        saved: list[tuple[set[str], Counter[str]]] = []
+        for share in (0.35, 0.7):
+            Run(folder, site).kill_at(int(share * COUNT))
+            saved.append((on_disk(home, site), Counter(site.hits)))
+        last = Run(folder, site)
+        assert last.end() == 0, last.output.read_text()
+        hits = site.hits
+    assert_adds_up(home, last.output.read_text())
+    for there, then in saved:
+        assert len(there) > COUNT // 10
+        assert [path for path in there if hits[path] > then[path]] == [], "asked for again though on disk"
+    due = sum((Counter(requests_due(number)) for number in range(COUNT)), Counter())
+    again = Counter({path: hits[path] - due[path] for path in due if hits[path] != due[path]})
+    assert all(number > 0 for number in again.values()), "something was never asked for"
+    assert len(again) <= 2 * 2 * CONCURRENCY
+    assert_memory_is_flat(last.memory)
+    told = f"{len(due)} addresses, {hits.total()} requests, {len(again)} again: in flight at a kill"
+    sys.stderr.write(f"\n{told}\n{last.output.read_text()}")
+
+
+def assert_adds_up(home: Path, said: str) -> None:
+    """Check in = kept + rejected by reason, and that what is kept is what the server has."""
+    ends = expected(COUNT)
+    counted = "SELECT coalesce(reason, outcome), count(*) FROM outcome WHERE stage = 'collect' GROUP BY 1"
+    with read_store(home) as store:
+        rows = store.rows(counted)
+        images = store.payloads("image")
+    assert Counter(dict(rows)) == ends
+    assert f"{COUNT} pictures = {ends['kept']} kept + {COUNT - ends['kept']} rejected" in said
+    for image in images.values():
+        number = int(image["locator"].rpartition("/")[2].removesuffix(".jpg"))
+        assert image["sha256"] == sha256(photograph(number)).hexdigest()
+        assert json.loads(Artefacts(home).get(image["metadata_sha256"]))["subject"] == f"Bird {number // 20}"
+
+
+def assert_memory_is_flat(memory: list[tuple[int, float]]) -> None:
+    """Check that memory does not grow with the pictures, as far as so many of them can tell."""
+    requests = np.array([seen for seen, _ in memory], dtype=float)
+    megabytes = np.array([size for _, size in memory])
+    first, last = requests.min(), requests.max()
+    steady = (requests > first + (last - first) * 0.2) & (requests < last)
+    slope = np.polyfit(requests[steady], megabytes[steady], 1)[0] * 1000 if steady.sum() > 20 else 0.0
+    sys.stderr.write(f"\nmemory: at most {megabytes.max():.0f} MiB, {slope:+.1f} MiB per 1,000 pictures\n")
+    if COUNT >= 5_000:
+        assert slope < 5
