@@ -59,11 +59,13 @@ def read_table(extra: Path | None = None) -> dict[str, Any]:
 
 def problems(table: Mapping[str, Any]) -> list[str]:
     """Return everything that is wrong with a taxonomy as one sentence each, in the order of the file."""
-    rows = table.get("category", [])
+    rows = table.get("category")
+    if not isinstance(rows, list):
+        return ["there is no [[category]] table"]
     found = [problem for number, row in enumerate(rows, 1) for problem in _row_problems(number, row)]
     readable = [row for row in rows if isinstance(row, Mapping)]
     for field in ("key", "name"):
-        times = Counter(str(row.get(field)) for row in readable if field in row)
+        times = Counter(str(row.get(field)).casefold() for row in readable if field in row)
         found += [f"{field} {value!r} stands there {n} times" for value, n in times.items() if n > 1]
     return found + list(_total_problems(table.get("total", {}), readable))
 
@@ -97,6 +99,13 @@ def _row_problems(number: int, row: object) -> Iterator[str]:
         Category.model_validate(_with_quota(row))
     except ValidationError as error:
         yield from (f"{label}: {_told(dict(one))}" for one in error.errors())
+    for field in ("fine_types", "search_terms", "wikidata", "sources"):
+        yield from _list_problems(label, field, _texts(row.get(field)))
+    yield from _gaps(label, row)
+
+
+def _gaps(label: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a category lacks, and what it names that does not exist."""
     if not row.get("fine_types"):
         yield f"{label}: no fine_types; name at least one noun that stands for its subjects"
     if not row.get("search_terms") and not row.get("wikidata"):
@@ -109,8 +118,6 @@ def _row_problems(number: int, row: object) -> Iterator[str]:
     for kind in _texts(row.get("sources")):
         if kind not in SOURCE_KINDS:
             yield f"{label}: {kind!r} is no kind of source; the kinds are {', '.join(SOURCE_KINDS)}"
-    for field in ("fine_types", "search_terms", "wikidata", "sources"):
-        yield from _list_problems(label, field, _texts(row.get(field)))
 
 
 def _list_problems(label: str, field: str, values: list[str]) -> Iterator[str]:

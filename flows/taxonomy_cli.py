@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,28 +44,43 @@ def check(
 
 @taxonomy_app.command()
 def show() -> None:
-    """Show for each category how many subjects are wanted and how many were collected."""
+    """Show for each category how many subjects are wanted and how many were collected, by editing type."""
+    from curation.records import EditType
     from curation.taxonomy import load_taxonomy
     from flows.settings import load_settings
-    from flows.terminal import show_table
+    from flows.terminal import say_result, show_table
 
     settings = load_settings()
-    show_table(*taxonomy_rows(list(load_taxonomy(settings.taxonomy).values()), collected(settings.home)))
+    categories = load_taxonomy(settings.taxonomy)
+    have = collected(settings.home)
+    headings = ["category", "collected", "wanted", "", "share"]
+    for kind in EditType:
+        part = [one for one in categories.values() if one.edit_type is kind]
+        show_table(_title(kind.value, part, have), headings, [_row(one, have) for one in part])
+    for key in sorted(set(have) - set(categories)):
+        say_result(f"{have[key]} subjects were collected of {key}, which is no category any more")
 
 
 def collected(home: Path) -> dict[str, int]:
     """Return how many subjects with pictures the warehouse has of each category; none before a collect."""
-    from curation.errors import PrerequisiteError
     from warehouse.store import read_store
 
-    try:
-        with read_store(home) as store:
-            kept = "SELECT category, count(*) FROM outcome WHERE stage = 'subjects' AND outcome = 'kept'"
-            return dict(store.rows(f"{kept} GROUP BY 1"))
-    except PrerequisiteError:
+    if not (home / "warehouse.duckdb").exists():
         return {}
+    with read_store(home) as store:
+        kept = "SELECT category, count(*) FROM outcome WHERE stage = 'subjects' AND outcome = 'kept'"
+        return dict(store.rows(f"{kept} GROUP BY 1 ORDER BY 1"))
 
 
-def taxonomy_rows(categories: list[Category], have: dict[str, int]) -> tuple[str, list[str], list[list[str]]]:
-    """Return title, headings and rows of the table."""
-    raise NotImplementedError
+def _title(kind: str, part: list[Category], have: Mapping[str, int]) -> str:
+    counted = sum(have.get(one.key, 0) for one in part)
+    return f"{kind.replace('_', ' ')}: {counted} of {sum(one.quota for one in part)} subjects"
+
+
+def _row(category: Category, have: Mapping[str, int]) -> list[str]:
+    number = have.get(category.key, 0)
+    share = min(1.0, number / category.quota) if category.quota else 1.0
+    # Rounded down, so that a full bar is a filled quota; one subject shows.
+    filled = max(int(share * _BAR), 1 if number else 0)
+    bar = "█" * filled + "·" * (_BAR - filled)
+    return [category.key, str(number), str(category.quota), bar, f"{int(share * 100)} %"]

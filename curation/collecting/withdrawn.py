@@ -129,7 +129,10 @@ def _address(text: str) -> str:
     if parts is None or not parts.netloc:
         return nfc(text)
     host = parts.netloc.lower().removesuffix(":443").removesuffix(":80").rstrip(".")
-    path = quote(unquote(parts.path), safe="/") or "/"
+    path = unquote(parts.path)
+    if path.startswith("/wiki/"):  # where a blank and a low line are the same
+        path = path.replace(" ", "_")
+    path = quote(path, safe="/") or "/"
     return f"//{host}{path}" + (f"?{parts.query}" if parts.query else "")
 
 

@@ -18,7 +18,7 @@ CANDIDATE = ImageCandidate(
     locator="https://upload.wikimedia.org/a/ab/Petra_%28Jordan%29.jpg",
     author="Ann Smith; adapted by Bob",
     licence_text="CC BY 4.0",
-    source_page="https://commons.wikimedia.org/wiki/File:Petra_(Jordan).jpg",
+    source_page="https://commons.wikimedia.org/wiki/File:Petra_of_(Jordan).jpg",
     origin=ImageOrigin.PHOTOGRAPH,
 )
 ASSET = ImageAsset(
@@ -45,8 +45,8 @@ def written(folder: Path, selector: str, more: str = 'reason = "the sitter asked
 @pytest.mark.parametrize(
     "selector",
     [
-        'source_page = "https://commons.wikimedia.org/wiki/File:Petra_(Jordan).jpg"',
-        'source_page = "http://Commons.Wikimedia.org/wiki/File:Petra_%28Jordan%29.jpg#summary"',
+        'source_page = "https://commons.wikimedia.org/wiki/File:Petra_of_(Jordan).jpg"',
+        'source_page = "http://Commons.Wikimedia.org/wiki/File:Petra%20of_%28Jordan%29.jpg#summary"',
         'url = "HTTPS://upload.wikimedia.org:443/a/ab/Petra_(Jordan).jpg"',
         'url = "//upload.wikimedia.org/a/ab/Petra_%28Jordan%29.jpg"',
         'author = "ann  SMITH"',
