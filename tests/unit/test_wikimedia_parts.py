@@ -4,15 +4,20 @@ import asyncio
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curation.collecting.http.door import Door
 from curation.collecting.wanted import wanted_categories
 from curation.collecting.wikimedia.action_api import ActionApi, followed
+from curation.collecting.wikimedia.articles import Wikipedia
+from curation.collecting.wikimedia.commons import candidate
+from curation.collecting.wikimedia.entities import Wikidata
 from curation.collecting.wikimedia.fine_types import fine_type
 from curation.collecting.wikimedia.origins import origin_of
 from curation.collecting.wikimedia.sparql import QueryService
 from curation.errors import PrerequisiteError, TransientError
-from curation.records import ImageOrigin
+from curation.records import ImageCandidate, ImageOrigin
 from curation.taxonomy import load_taxonomy
 
 
@@ -113,3 +118,62 @@ def test_without_a_list_the_taxonomy_says_which_categories_a_source_fills() -> N
     filled = wanted_categories("wikimedia", (), taxonomy)
     assert [one.key for one in filled] == [key for key, one in taxonomy.items() if "wikimedia" in one.sources]
     assert [one.key for one in wanted_categories("wikimedia", ("pet",), taxonomy)] == ["pet"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+INFO = {
+    "user": "Uploader",
+    "size": 5_000_000,
+    "width": 3000,
+    "height": 2000,
+    "thumburl": "https://upload.wikimedia.org/thumb/a/a8/A.jpg/1280px-A.jpg",
+    "url": "https://upload.wikimedia.org/a/a8/A.jpg",
+    "descriptionurl": "https://commons.wikimedia.org/wiki/File:A.jpg",
+    "extmetadata": {"LicenseShortName": {"value": "CC0"}, "Artist": {"value": "Ann"}},
+    "mime": "image/jpeg",
+    "mediatype": "BITMAP",
+}
+
+
+@given(st.sampled_from(["title", "imageinfo", "extmetadata", "Artist", *INFO]), JSON)
+def test_whatever_a_wiki_answers_a_file_is_offered_or_left_out(name: str, value: object) -> None:
+    info = INFO | ({name: value} if name in INFO else {})
+    if name == "Artist":
+        info["extmetadata"] = {"Artist": {"value": value}, "LicenseShortName": value}
+    page = {"title": "File:A.jpg", "imageinfo": [info]} | (
+        {name: value} if name in {"title", "imageinfo"} else {}
+    )
+    offer = candidate(page, "Q1", chosen=True)
+    assert offer is None or ImageCandidate.model_validate_json(offer.model_dump_json()) == offer
+
+
+@given(st.lists(st.tuples(st.sampled_from(["title", "extract", "pageprops", "lastrevid", "pageid"]), JSON)))
+def test_whatever_a_wiki_answers_a_page_is_read_or_passed_over(changes: list[tuple[str, object]]) -> None:
+    page = {"title": "A", "extract": "B", "pageprops": {"wikibase_item": "Q1"}, "lastrevid": 3} | dict(
+        changes
+    )
+    found = asyncio.run(Wikipedia(api({"query": {"pages": [page]}})).search("a", 3))
+    assert all(isinstance(one.text_source.page.encode(), bytes) for one in found)
+
+
+@given(JSON)
+def test_whatever_an_entity_holds_is_read_or_passed_over(value: object) -> None:
+    answer = {"entities": {"Q1": value, "Q2": {"id": "Q2", "labels": value, "claims": value}}}
+    assert asyncio.run(Wikidata(api(answer)).labels(["Q2"]))["Q2"].qid == "Q2"
+    asyncio.run(Wikidata(api(answer)).shown("Q2"))
+
+
+@given(JSON)
+def test_whatever_the_query_service_answers_is_read_or_for_later(value: object) -> None:
+    rows = [{"item": value, "title": value}, value]
+    door = Scripted({"results": {"bindings": rows}}, {"results": {"bindings": []}})
+    service = QueryService(cast(Door, door), "https://query.example", 20)
+
+    async def members() -> list[object]:
+        return [one async for one in service.members("Q1", "P31")]
+
+    assert asyncio.run(members()) == []

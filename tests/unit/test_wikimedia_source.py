@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import pytest
 import stamina
@@ -31,8 +31,8 @@ from tests.wikimedia_server import (
 from warehouse.artefacts import Artefacts
 from warehouse.fetches import Fetches
 
-Found = TypeVar("Found")
-Work = Callable[[WikimediaSource], Awaitable[Found]]
+Do = Callable[..., Any]
+Work = Callable[[WikimediaSource], Awaitable[Any]]
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture
-def do(world: World, tmp_path: Path) -> Callable[..., Found]:
-    def run(work: Work[Found], **more: object) -> Found:
-        async def inside() -> Found:
+def do(world: World, tmp_path: Path) -> Do:
+    def run(work: Work, **more: object) -> Any:
+        async def inside() -> Any:
             settings = DoorSettings(trusted_hosts=(world.server.host,))
             async with Door(settings, Fetches(Artefacts(tmp_path))) as door:
                 return await work(wikimedia_source(world, door, **more))  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ async def pictures(source: WikimediaSource, subject_id: str = "Q243") -> list[Im
     return await source.search(subject)
 
 
-def test_classes_take_turns_and_the_best_known_come_first(world: World, do: Callable[..., Found]) -> None:
+def test_classes_take_turns_and_the_best_known_come_first(world: World, do: Do) -> None:
     found = do(kept)
     assert [one.subject_id for one in found] == ["Q243", "Q44440", "Q39054", "Q901"]
     assert [one.fine_type for one in found] == ["tower", "bridge", "tower", "hand gesture"]
@@ -77,7 +77,7 @@ def test_classes_take_turns_and_the_best_known_come_first(world: World, do: Call
     assert "ORDER BY DESC(?links) ?item" in query
 
 
-def test_the_subjects_are_the_same_whenever_they_are_asked_for(do: Callable[..., Found]) -> None:
+def test_the_subjects_are_the_same_whenever_they_are_asked_for(do: Do) -> None:
     async def twice(source: WikimediaSource) -> list[list[Subject]]:
         return [await kept(source), await kept(source)]
 
@@ -85,9 +85,7 @@ def test_the_subjects_are_the_same_whenever_they_are_asked_for(do: Callable[...,
     assert first == second
 
 
-def test_another_subject_takes_the_place_of_one_without_pictures(
-    world: World, do: Callable[..., Found]
-) -> None:
+def test_another_subject_takes_the_place_of_one_without_pictures(world: World, do: Do) -> None:
     world.files.pop("Gate.jpg")
 
     async def searched(source: WikimediaSource) -> list[str]:
@@ -105,14 +103,14 @@ def test_another_subject_takes_the_place_of_one_without_pictures(
     ]
 
 
-def test_terms_fill_what_the_classes_leave_open(world: World, do: Callable[..., Found]) -> None:
+def test_terms_fill_what_the_classes_leave_open(world: World, do: Do) -> None:
     world.found["old towers"] = ("Eiffel Tower", "Thumb signal")
     both = TOWERS.model_copy(update={"quota": 9, "search_terms": ("old towers",)})
     found = do(kept, categories={"building": both})
     assert [one.subject_id for one in found] == ["Q243", "Q44440", "Q39054", "Q901"]
 
 
-def test_a_subject_carries_its_lead_and_the_revision_it_is_of(do: Callable[..., Found]) -> None:
+def test_a_subject_carries_its_lead_and_the_revision_it_is_of(do: Do) -> None:
     tower = do(kept)[0]
     assert (tower.name, tower.category, tower.edit_type) == ("Eiffel Tower", "building", TOWERS.edit_type)
     assert tower.source_text == LEAD.format("The Eiffel Tower")
@@ -121,7 +119,7 @@ def test_a_subject_carries_its_lead_and_the_revision_it_is_of(do: Callable[..., 
     assert tower.text_source.licence == "CC-BY-SA-4.0"
 
 
-def test_each_category_stops_at_its_quota(world: World, do: Callable[..., Found]) -> None:
+def test_each_category_stops_at_its_quota(world: World, do: Do) -> None:
     for number in range(1000, 1080):
         world.add(
             Item(f"Q{number}", f"tower {number}", ("Q12518",), f"Tower {number}", "", 50, ("Pisa.jpg",)),
@@ -142,22 +140,20 @@ def test_each_category_stops_at_its_quota(world: World, do: Callable[..., Found]
         (Page("Eiffel Tower", LEAD, 9232, "Q777"), "about something else"),
     ],
 )
-def test_what_has_no_text_of_its_own_is_rejected(
-    world: World, do: Callable[..., Found], change: Page, said: str
-) -> None:
+def test_what_has_no_text_of_its_own_is_rejected(world: World, do: Do, change: Page, said: str) -> None:
     world.add(change)
     refused = [one for one in do(everything) if isinstance(one, Rejected) and one.key == "Q243"]
     assert [one.reason for one in refused] == [Reason.NO_SOURCE_TEXT]
     assert said in refused[0].detail
 
 
-def test_a_term_that_finds_nothing_is_rejected(do: Callable[..., Found]) -> None:
+def test_a_term_that_finds_nothing_is_rejected(do: Do) -> None:
     refused = [one for one in do(everything) if isinstance(one, Rejected)]
     assert [one.reason for one in refused] == [Reason.NO_SOURCE_TEXT]
     assert "crossed fingers" in refused[0].detail
 
 
-def test_titles_and_items_are_followed_where_they_moved(world: World, do: Callable[..., Found]) -> None:
+def test_titles_and_items_are_followed_where_they_moved(world: World, do: Do) -> None:
     world.items["Q39054"].title = "Leaning_Tower"
     world.redirects["Leaning Tower"] = "Tower of Pisa"
     world.items["Q5"] = Item("Q5", "old", ("Q12280",), "Golden Gate Bridge", "", 130, ("Gate.jpg",))
@@ -167,9 +163,7 @@ def test_titles_and_items_are_followed_where_they_moved(world: World, do: Callab
     assert found["Q39054"].text_source.title == "Tower of Pisa"
 
 
-def test_an_item_without_an_english_name_is_called_like_its_page(
-    world: World, do: Callable[..., Found]
-) -> None:
+def test_an_item_without_an_english_name_is_called_like_its_page(world: World, do: Do) -> None:
     world.items["Q243"].label = ""
     world.items["Q243"].title = "Eiffel Tower (Paris)"
     world.add(Page("Eiffel Tower (Paris)", LEAD.format("Ейфелева вежа \u202e\x00"), 9232, "Q243"))
@@ -178,7 +172,7 @@ def test_an_item_without_an_english_name_is_called_like_its_page(
     assert tower.source_text.startswith("Ейфелева вежа is a thing")
 
 
-def test_slow_pages_are_asked_for_again_at_half_the_size(world: World, do: Callable[..., Found]) -> None:
+def test_slow_pages_are_asked_for_again_at_half_the_size(world: World, do: Do) -> None:
     world.slow_above = 60
     assert len(do(kept)) == 4
     limits = [query["query"].rpartition("LIMIT ")[2].split()[0] for query in world.asked("/sparql")[:6]]
@@ -186,9 +180,7 @@ def test_slow_pages_are_asked_for_again_at_half_the_size(world: World, do: Calla
 
 
 @pytest.mark.parametrize("fault", [Answer(status=504), Answer(b'{"results": {"bindings": ['), answer([])])
-def test_a_service_that_stays_down_leaves_the_category_for_later(
-    world: World, do: Callable[..., Found], fault: Answer
-) -> None:
+def test_a_service_that_stays_down_leaves_the_category_for_later(world: World, do: Do, fault: Answer) -> None:
     world.server.route("/sparql", fault)
     seen: list[Subject | Rejected] = []
 
@@ -201,9 +193,7 @@ def test_a_service_that_stays_down_leaves_the_category_for_later(
     assert [one.subject_id for one in seen if isinstance(one, Subject)] == ["Q901"]
 
 
-def test_where_the_walk_is_too_slow_its_classes_are_listed_and_asked_about(
-    world: World, do: Callable[..., Found]
-) -> None:
+def test_where_the_walk_is_too_slow_its_classes_are_listed_and_asked_about(world: World, do: Do) -> None:
     world.slow_paths = True
     world.subclasses["Q12518"] = tuple(f"Q{number}" for number in range(5000, 5450))
     world.items["Q39054"].classes = ("Q5449",)
@@ -214,7 +204,7 @@ def test_where_the_walk_is_too_slow_its_classes_are_listed_and_asked_about(
     assert max(values) == 200
 
 
-def test_a_wiki_that_is_behind_is_waited_for(world: World, do: Callable[..., Found]) -> None:
+def test_a_wiki_that_is_behind_is_waited_for(world: World, do: Do) -> None:
     limited = {"error": {"code": "ratelimited", "info": "You've exceeded your rate limit."}}
     world.faults["/wikidata/api.php"] = [maxlag(seconds=1)]
     world.faults["/wikipedia/api.php"] = [Answer(status=429, headers={"Retry-After": "1"})]
@@ -222,23 +212,21 @@ def test_a_wiki_that_is_behind_is_waited_for(world: World, do: Callable[..., Fou
     assert len(do(pictures)) == 3
 
 
-def test_an_error_that_no_wait_mends_says_what_to_correct(world: World, do: Callable[..., Found]) -> None:
+def test_an_error_that_no_wait_mends_says_what_to_correct(world: World, do: Do) -> None:
     error = {"code": "badvalue", "info": 'Unrecognized value for parameter "action": \u202e<b>query</b>.'}
     world.server.route("/wikipedia/api.php", answer({"error": error}))
     with pytest.raises(PrerequisiteError, match=r"badvalue.*endpoint in mmke\.toml"):
         do(everything)
 
 
-def test_a_second_run_asks_nothing_again(world: World, do: Callable[..., Found]) -> None:
+def test_a_second_run_asks_nothing_again(world: World, do: Do) -> None:
     first = do(pictures)
     requests = len(world.server.seen)
     assert do(pictures) == first
     assert len(world.server.seen) == requests
 
 
-def test_pictures_come_from_the_item_its_category_and_its_page(
-    world: World, do: Callable[..., Found]
-) -> None:
+def test_pictures_come_from_the_item_its_category_and_its_page(world: World, do: Do) -> None:
     found = do(pictures)
     pages = [one.source_page.rpartition(":")[2] for one in found]
     assert pages == ["Eiffel.jpg", "Night.jpg", "Page.jpg"]
@@ -247,9 +235,7 @@ def test_pictures_come_from_the_item_its_category_and_its_page(
     assert asked["titles"] == "File:Eiffel.jpg"
 
 
-def test_no_more_pictures_than_wanted_and_no_more_answers_than_needed(
-    world: World, do: Callable[..., Found]
-) -> None:
+def test_no_more_pictures_than_wanted_and_no_more_answers_than_needed(world: World, do: Do) -> None:
     world.categories["Category:Eiffel"] = tuple(f"Night {number}.jpg" for number in range(40))
     world.add(*(File(f"Night {number}.jpg") for number in range(40)))
     world.several = 10
@@ -257,12 +243,12 @@ def test_no_more_pictures_than_wanted_and_no_more_answers_than_needed(
     assert len([one for one in world.asked("/commons/api.php") if "generator" in one]) == 1
 
 
-def test_what_a_term_found_is_also_looked_for_among_the_files(do: Callable[..., Found]) -> None:
+def test_what_a_term_found_is_also_looked_for_among_the_files(do: Do) -> None:
     found = do(lambda source: pictures(source, "Q901"))
     assert [one.source_page.rpartition(":")[2] for one in found] == ["Thumb.jpg"]
 
 
-def test_a_thumbnail_of_an_allowed_width_is_fetched(world: World, do: Callable[..., Found]) -> None:
+def test_a_thumbnail_of_an_allowed_width_is_fetched(world: World, do: Do) -> None:
     async def fetch(source: WikimediaSource) -> tuple[ImageCandidate, Fetched | Rejected]:
         offer = (await pictures(source))[0]
         return offer, await source.fetch(offer)
@@ -273,7 +259,7 @@ def test_a_thumbnail_of_an_allowed_width_is_fetched(world: World, do: Callable[.
     assert fetched.data == photograph("/upload/commons/thumb/a/a8/Eiffel.jpg/1280px-Eiffel.jpg")
 
 
-def test_a_width_outside_the_steps_is_never_asked_for(world: World, do: Callable[..., Found]) -> None:
+def test_a_width_outside_the_steps_is_never_asked_for(world: World, do: Do) -> None:
     world.add(File("Eiffel.jpg", thumb=1000), File("Night.jpg", thumb=800, mime="image/tiff"))
     found = {one.source_page.rpartition(":")[2]: one.locator for one in do(pictures)}
     assert found["Eiffel.jpg"] == world.server.url("/upload/commons/a/a8/Eiffel.jpg")
@@ -290,23 +276,21 @@ def test_a_width_outside_the_steps_is_never_asked_for(world: World, do: Callable
         File("Night map.jpg"),
     ],
 )
-def test_icons_logos_maps_and_films_are_left_out(world: World, do: Callable[..., Found], file: File) -> None:
+def test_icons_logos_maps_and_films_are_left_out(world: World, do: Do, file: File) -> None:
     del world.files["Night.jpg"]
     world.add(file)
     world.categories["Category:Eiffel"] = (file.name, "Gone.jpg")
     assert [one.source_page.rpartition(":")[2] for one in do(pictures)] == ["Eiffel.jpg", "Page.jpg"]
 
 
-def test_the_items_own_svg_is_offered_as_commons_renders_it(world: World, do: Callable[..., Found]) -> None:
+def test_the_items_own_svg_is_offered_as_commons_renders_it(world: World, do: Do) -> None:
     world.add(File("Eiffel.jpg", mime="image/svg+xml", mediatype="DRAWING", width=500, height=500))
     first = do(pictures)[0]
     assert first.locator.endswith("/1280px-Eiffel.jpg.png")
     assert first.origin is ImageOrigin.DRAWN
 
 
-def test_hostile_markup_becomes_plain_text_and_the_raw_answer_is_kept(
-    world: World, do: Callable[..., Found]
-) -> None:
+def test_hostile_markup_becomes_plain_text_and_the_raw_answer_is_kept(world: World, do: Do) -> None:
     extra = {
         "LicenseShortName": "<a href='javascript:x'>CC BY 4.0</a>",
         "Artist": "<script>alert(1)</script><p>Ann\u202eA &lt;img onerror=alert(1)&gt;</p><p>B\x07\ud800</p>",
@@ -335,17 +319,17 @@ def test_hostile_markup_becomes_plain_text_and_the_raw_answer_is_kept(
     ],
 )
 def test_the_licence_is_worded_as_the_source_does(
-    world: World, do: Callable[..., Found], extra: dict[str, object], worded: str | None
+    world: World, do: Do, extra: dict[str, object], worded: str | None
 ) -> None:
     world.add(File("Eiffel.jpg", extra=extra))
     first = do(pictures)[0]
     assert (first.licence_text, first.author) == (worded, "Uploader")
 
 
-def test_an_unknown_category_is_named(do: Callable[..., Found]) -> None:
+def test_an_unknown_category_is_named(do: Do) -> None:
     with pytest.raises(PrerequisiteError, match="castles"):
         do(kept, only=("castles",))
 
 
-def test_only_the_listed_categories_are_filled(do: Callable[..., Found]) -> None:
+def test_only_the_listed_categories_are_filled(do: Do) -> None:
     assert {one.category for one in do(kept, only=("life_gesture",))} == {"life_gesture"}

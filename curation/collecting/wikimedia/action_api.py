@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
 
 from curation.collecting.http.door import Door
 from curation.collecting.wikimedia.answers import JsonObject, as_dict, as_dicts, as_text
@@ -50,7 +49,7 @@ class ActionApi:
         """
         asked = {"action": "query", **params}
         more: dict[str, str] = {}
-        pages: dict[Any, JsonObject] = {}
+        pages: dict[str, JsonObject] = {}
         beside: JsonObject = {}
         for _ in range(_MAX_ROUNDS):
             answer = await self.ask({**asked, **more})
@@ -94,10 +93,11 @@ def followed(titles: list[str], beside: JsonObject) -> dict[str, str]:
     return found
 
 
-def _gather(pages: dict[Any, JsonObject], beside: JsonObject, query: JsonObject) -> None:
+def _gather(pages: dict[str, JsonObject], beside: JsonObject, query: JsonObject) -> None:
     for page in as_dicts(query.get("pages")):
-        known = pages.setdefault(page.get("title") or page.get("pageid"), {})
+        known = pages.setdefault(as_text(page.get("title")) or str(page.get("pageid")), {})
         for name, value in page.items():
-            known[name] = known[name] + value if isinstance(value, list) and name in known else value
+            more = isinstance(value, list) and isinstance(known.get(name), list)
+            known[name] = known[name] + value if more else value
     for name in ("normalized", "converted", "redirects"):
         beside.setdefault(name, []).extend(as_dicts(query.get(name)))
