@@ -25,7 +25,7 @@ from warehouse.release import Release
 
 LOCALITY = frozenset({ProbeKind.T_LOC, ProbeKind.I_LOC})
 # Raised when it changes which prompts share a pass through the model.
-_PACKING = "a case's probes on one picture; 1"
+_PACKING = "a case's probes in one pass; 2"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,22 @@ class Phases:
 
 
 class ReferenceModel(PlainModel):
-    """The plain model, with the reference's MEND pass: gradients of every language-model weight (MEND.py)."""
+    """The plain model, with what the reference does beside it on tensors; nothing of it changes a result.
+
+    Each forward is given labels, so that the language model's own loss is made of all logits and dropped, and
+    scans them for NaN (easyeditor/trainer/llava/model/language_model/llava_llama.py, forward). MEND's pass
+    takes the gradient of every language-model weight (easyeditor/trainer/algs/MEND.py).
+    """
+
+    def _everywhere(self, prompt: Prompt, weights: Mapping[str, Tensor]) -> Tensor:
+        """Return the logits [ids, vocabulary]; their loss and their scan are made and dropped."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        logits = super()._everywhere(prompt, weights)
+        cross_entropy(logits[:-1].float(), torch.tensor(prompt.ids[1:], device=logits.device))
+        bool(logits.isnan().any())
+        return logits
 
     def factors(self, prompt: Prompt, part: Part, weights: Mapping[str, Tensor]) -> dict[str, Factors]:
         """Return the factors of a part after a backward pass through the whole language model."""

@@ -101,10 +101,14 @@ def _blip2(name: str, layers: int | None) -> tuple[Any, Layout]:
 
 
 def editors(model: Network, train: Sequence[EditCase], dialect: Dialect, cache: Path) -> dict[str, Editor]:
-    """Return the six methods with a model's own hyper-parameters; those that are trained, untrained."""
+    """Return the six methods with a model's own hyper-parameters; those that are trained, untrained.
+
+    The tiny LLaVA is fine-tuned as the real one is, with the reference's 40 and 30 steps.
+    """
+    fine_tuned = model.name if model.name in MODELS else "llava-1.5-7b"
     made: dict[str, Editor] = {
-        "FT-LLM": FtLlm.for_model(model.name),
-        "FT-Alignment": FtAlignment.for_model(model.name),
+        "FT-LLM": FtLlm.for_model(fine_tuned),
+        "FT-Alignment": FtAlignment.for_model(fine_tuned),
         "IKE": Ike.prepared(train, dialect, model, cache, sentence_encoder()),
     }
     return made | {name: untrained(name, model, train, dialect) for name in ("SERAC", "MEND", "KE")}

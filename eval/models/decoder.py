@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,12 +18,14 @@ class Sight:
 
     places: [rows, positions], the position ids. mask: bool [1 or rows, 1, positions, keys], None: all before.
     rotary: cosine and sine tables, for models that rotate. past: keys and values of earlier positions.
+    pieces: what eval.models.passes lays end to end, each for itself; None: one text.
     """
 
     places: Tensor
     mask: Tensor | None = None
     rotary: Any = None
     past: Any = None
+    pieces: Any = None
 
 
 @dataclass
@@ -75,6 +77,10 @@ class Decoder:
 
     def begin(self, embeds: Tensor, sight: Sight) -> tuple[Tensor, Sight]:
         """Return the first layer's input, and the sight with what all layers need of the positions."""
+        return embeds, self.look(embeds, sight)
+
+    def look(self, hidden: Tensor, sight: Sight) -> Sight:
+        """Return the sight with what all layers need of the positions, in a dtype of hidden states."""
         raise NotImplementedError
 
     def attend(self, layer: int, hidden: Tensor, sight: Sight) -> Tensor:
@@ -144,7 +150,11 @@ class Decoder:
 
         block, start = self.body.layers[layer], f"{self.prefix}layers.{layer}."
         kind = next(block.parameters()).dtype
-        asked: dict[str, Any] = {"attention_mask": sight.mask, "past_key_values": sight.past}
+        asked: dict[str, Any] = {
+            "attention_mask": sight.mask,
+            "past_key_values": sight.past,
+            "pieces": sight.pieces,
+        }
         if sight.rotary is not None:
             asked["position_embeddings"] = tuple(table.to(kind) for table in sight.rotary)
         given = {name.removeprefix(start): weight for name, weight in own.items()}
@@ -174,10 +184,9 @@ class Decoder:
 class LlamaDecoder(Decoder):
     """LlamaModel with its head."""
 
-    def begin(self, embeds: Tensor, sight: Sight) -> tuple[Tensor, Sight]:
-        """Return the embeddings themselves; the rotary tables are made in their dtype, as in transformers."""
-        rotary = self.body.rotary_emb(embeds, position_ids=sight.places)
-        return embeds, Sight(sight.places, sight.mask, rotary, sight.past)
+    def look(self, hidden: Tensor, sight: Sight) -> Sight:
+        """Return the sight with rotary tables, made in the dtype of hidden, as in transformers."""
+        return replace(sight, rotary=self.body.rotary_emb(hidden, position_ids=sight.places))
 
     def attend(self, layer: int, hidden: Tensor, sight: Sight) -> Tensor:
         """Return the residual stream after a layer's attention."""
@@ -188,6 +197,7 @@ class LlamaDecoder(Decoder):
             attention_mask=sight.mask,
             position_embeddings=tuple(table.to(hidden.dtype) for table in sight.rotary),
             past_key_values=sight.past,
+            pieces=sight.pieces,
         )
         residual: Tensor = hidden + attended
         return residual
@@ -237,6 +247,10 @@ class OptDecoder(Decoder):
         places = self.body.embed_positions(None, 0, position_ids=sight.places)
         return embeds + places, sight
 
+    def look(self, hidden: Tensor, sight: Sight) -> Sight:
+        """Return the sight itself: positions are in the embeddings."""
+        return sight
+
     def attend(self, layer: int, hidden: Tensor, sight: Sight) -> Tensor:
         """Return the residual stream after a layer's attention."""
         block = self.body.layers[layer]
@@ -245,6 +259,7 @@ class OptDecoder(Decoder):
             hidden_states=block.self_attn_layer_norm(hidden),
             attention_mask=sight.mask,
             past_key_values=sight.past,
+            pieces=sight.pieces,
         )
         residual: Tensor = hidden + attended
         return residual

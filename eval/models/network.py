@@ -198,12 +198,16 @@ class PlainModel(Network):
         return self._mixed(prompts, [self._whole(prompt, edit.weights) for prompt in prompts], edit)
 
     def _whole(self, prompt: Prompt, weights: Mapping[str, Tensor]) -> Tensor:
+        return self._everywhere(prompt, weights)[list(prompt.rows)].float()
+
+    def _everywhere(self, prompt: Prompt, weights: Mapping[str, Tensor]) -> Tensor:
+        """Return the logits [ids, vocabulary] of the whole module at every position."""
         import torch
 
         picture = prompt.question.picture
         ids = torch.tensor([prompt.ids], device=self.device)
         pixels = self.pixels(picture) if picture else None
-        return self.anatomy.full(ids, pixels, weights)[0, list(prompt.rows)].float()
+        return self.anatomy.full(ids, pixels, weights)[0]
 
     def _tapped(self, prompt: Prompt, weights: Mapping[str, Tensor], tap: Tap) -> Tensor:
         with _hooks(self.module, tap):

@@ -47,15 +47,15 @@ class Row:
         return [row if row < self.stem else start + row for row in rows]
 
     def branch_mask(self, device: object) -> Tensor:
-        """Return what branches see, bool [1, 1, branch ids, lead's and branch ids]."""
+        """Return what branches see, bool [1, 1, branch ids, the stem's and branch ids]."""
         import torch
 
         sizes = [len(prompt.ids) - self.stem for prompt in self.prompts[1:]]
         owner = torch.tensor([n for n, size in enumerate(sizes) for _ in range(size)], device=device)  # type: ignore[arg-type]
         causal = torch.ones(len(owner), len(owner), dtype=torch.bool, device=owner.device).tril()
         own = causal & (owner[None] == owner[:, None])
-        stem = torch.arange(len(self.lead.ids), device=owner.device) < self.stem
-        return torch.cat([stem.expand(len(owner), -1), own], dim=1)[None, None]
+        stem = torch.ones(len(owner), self.stem, dtype=torch.bool, device=owner.device)
+        return torch.cat([stem, own], dim=1)[None, None]
 
 
 def alone(prompt: Prompt) -> Row:

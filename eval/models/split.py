@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eval.models.anatomy import TOP_LAYERS
@@ -12,6 +12,7 @@ from eval.models.bitwise import BitwiseLoss
 from eval.models.decoder import NOTHING, Sight, Tap
 from eval.models.network import Loaded, Network, label_loss
 from eval.models.packing import Row, alone, pack
+from eval.models.passes import Pass, use_pieces
 from eval.models.port import Edit, Objective, Part, Prompt
 
 if TYPE_CHECKING:
@@ -19,21 +20,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """A row's lead [1, ids, width] and its branches, None where there is none; with what each sees."""
-
-    lead: Tensor
-    branches: Tensor | None
-    lead_sight: Sight
-    branch_sight: Sight | None
-
-
-@dataclass(frozen=True)
 class _Trunk:
-    """A row after the layers that no editor changes."""
+    """A row after the layers that no editor changes, [ids, width]: lead and branches end to end.
+
+    top: the exact lead [ids, width] before the last MLP, None where the lead is not what it is alone, bit for
+    bit.
+    """
 
     row: Row
-    hidden: _Pair
+    hidden: Tensor
+    top: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,11 @@ class _Held:
     residual: Tensor
     given: Tensor
     gate: Tensor | None
+
+    @property
+    def prompt(self) -> Prompt:
+        """Return the prompt."""
+        return self.trunk.row.prompts[self.number]
 
 
 class SplitModel(Network):
@@ -58,6 +59,7 @@ class SplitModel(Network):
         """
         super().__init__(loaded)
         self.batched = batched
+        use_pieces(self.decoder)
         self._kept: dict[Prompt, _Held] = {}
 
     @property
@@ -68,14 +70,18 @@ class SplitModel(Network):
     def hold(self, prompts: Sequence[Prompt], *, packed: bool) -> None:
         """Run the trunk of prompts that are not held yet, and keep it until forget.
 
-        packed: one row a picture; the first prompt on a picture is read bit for bit as by itself.
+        packed: one row a picture, all in one pass; the first prompt is read bit for bit as by itself. Without
+        it every prompt is.
         """
         import torch
 
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._kept]
+        if not new:
+            return
         with torch.no_grad():
-            for row in pack(new) if packed else map(alone, new):
-                self._kept.update(self._through(row))
+            for rows in [pack(new)] if packed else [[alone(prompt)] for prompt in new]:
+                for held in self._through(rows):
+                    self._kept[held.prompt] = held
 
     def forget(self) -> None:
         """Drop every trunk."""
@@ -118,72 +124,41 @@ class SplitModel(Network):
             for prompt in missing:
                 self._kept.pop(prompt, None)
 
-    def _through(self, row: Row) -> dict[Prompt, _Held]:
-        """Return a row's prompts after the trunk; the layers above it are run unedited up to the last MLP."""
-        trunk, last = (
-            _Trunk(row, self._run(self._begin(row, NOTHING), range(self.cut))),
-            self.decoder.depth - 1,
-        )
-        residual = self._above(trunk.hidden, self.cut, NOTHING)
-        held = {}
-        for number, prompt in enumerate(row.prompts):
-            own = residual[row.where(number)]
-            given = self.decoder.normed(last, own)
-            held[prompt] = _Held(trunk, number, own, given, self.decoder.gate(last, given))
+    def _through(self, rows: Sequence[Row]) -> list[_Held]:
+        """Return the prompts of rows after the trunk; what is above is run unedited to the last MLP."""
+        last = self.decoder.depth - 1
+        way = Pass(self.decoder, rows, apart=not self.batched)
+        trunks = way.run(self._begin(way, rows, NOTHING), range(self.cut))
+        tops = way.run(trunks, range(self.cut, last), attend=last)
+        held = []
+        for place, (row, hidden, top) in enumerate(zip(rows, trunks, tops, strict=True)):
+            exact = place == 0 and not self.batched
+            trunk = _Trunk(row, hidden, top[: len(row.lead.ids)] if exact else None)
+            for number in range(len(row.prompts)):
+                own = top[row.where(number)]
+                given = self.decoder.normed(last, own)
+                held.append(_Held(trunk, number, own, given, self.decoder.gate(last, given)))
         return held
 
-    def _begin(self, row: Row, weights: Mapping[str, Tensor]) -> _Pair:
-        """Return a row's embeddings and what its positions see."""
+    def _begin(self, way: Pass, rows: Sequence[Row], weights: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the first layer's input of rows, pictures seen through a connector's stand-ins."""
         import torch
 
-        lead = self.embed(row.lead.ids, row.lead.question.picture, weights)[None]
-        places = torch.arange(len(row.lead.ids), device=self.device)[None]
-        lead, lead_sight = self.decoder.begin(lead, Sight(places))
-        if not row.branches:
-            return _Pair(lead, None, lead_sight, None)
-        places = torch.tensor([row.branch_places], device=self.device)
-        sight = Sight(places, row.branch_mask(self.device))
-        branches, sight = self.decoder.begin(self.embed(row.branches, None, weights)[None], sight)
-        return _Pair(lead, branches, lead_sight, sight)
+        embeds = []
+        for row in rows:
+            lead = self.embed(row.lead.ids, row.lead.question.picture, weights)
+            embeds.append(
+                torch.cat([lead, self.embed(row.branches, None, weights)]) if row.branches else lead
+            )
+        return way.begin(embeds)
 
-    def _run(
-        self,
-        pair: _Pair,
-        layers: range,
-        weights: Mapping[str, Tensor] = NOTHING,
-        *,
-        attend: int | None = None,
-    ) -> _Pair:
-        """Return a row after some layers, and with attend after one more layer's attention.
-
-        The lead goes first and leaves its keys and values, of which the branches see the stem's.
-        """
-        from transformers import DynamicCache
-
-        past = DynamicCache() if pair.branches is not None else None
-
-        def through(hidden: Tensor, sight: Sight) -> Tensor:
-            sight = replace(sight, past=past)
-            hidden = self.decoder.run(hidden, sight, layers, weights)
-            return hidden if attend is None else self.decoder.attend(attend, hidden, sight)
-
-        lead = through(pair.lead, pair.lead_sight)
-        if pair.branches is None or pair.branch_sight is None:
-            return replace(pair, lead=lead)
-        return replace(pair, lead=lead, branches=through(pair.branches, pair.branch_sight))
-
-    def _above(self, pair: _Pair, start: int, weights: Mapping[str, Tensor]) -> Tensor:
-        """Return lead and branches end to end [ids, width] before the last MLP.
-
-        Or after the last layer, where that has to run whole.
-        """
-        import torch
-
+    def _above(
+        self, way: Pass, hidden: Sequence[Tensor], start: int, weights: Mapping[str, Tensor]
+    ) -> list[Tensor]:
+        """Return rows [ids, width] before the last MLP; after the last layer where that has to run whole."""
         last = self.decoder.depth - 1
         whole = self._last_runs_whole(weights)
-        layers = range(start, last + whole)
-        pair = self._run(pair, layers, weights, attend=None if whole else last)
-        return pair.lead[0] if pair.branches is None else torch.cat([pair.lead[0], pair.branches[0]])
+        return way.run(hidden, range(start, last + whole), weights, attend=None if whole else last)
 
     def _last(self, held: _Held, weights: Mapping[str, Tensor]) -> Tensor:
         """Return a prompt's logits under stand-ins of the last MLP."""
@@ -191,27 +166,37 @@ class SplitModel(Network):
         return self.decoder.finish(held.residual + self.decoder.mlp(last, held.given, held.gate, weights))
 
     def _from_cut(self, prompts: Sequence[Prompt], weights: Mapping[str, Tensor]) -> list[Tensor]:
-        """Return the logits of prompts, each row run once from the cut on."""
-        trunks = {id(self._kept[prompt].trunk): self._kept[prompt].trunk for prompt in prompts}
-        top = {key: self._above(trunk.hidden, self.cut, weights) for key, trunk in trunks.items()}
-        held = [self._kept[prompt] for prompt in prompts]
-        return [self._ending(top[id(one.trunk)], one, weights) for one in held]
+        """Return the logits of prompts from the cut on."""
+        return self._rerun(prompts, weights, None)
 
     def _from_start(self, prompts: Sequence[Prompt], weights: Mapping[str, Tensor]) -> list[Tensor]:
         """Return the logits of prompts under a connector's stand-ins; a text alone does not pass it."""
-        top: dict[int, Tensor] = {}
-        logits = []
         inner = {name: tensor for name, tensor in weights.items() if name.startswith(self.decoder.prefix)}
-        for prompt in prompts:
-            held = self._kept[prompt]
-            if prompt.question.picture is None:
-                logits += self._from_cut([prompt], inner) if inner else [self._last(held, NOTHING)]
-                continue
-            key = id(held.trunk)
-            if key not in top:
-                top[key] = self._above(self._begin(held.trunk.row, weights), 0, inner)
-            logits.append(self._ending(top[key], held, inner))
-        return logits
+        seeing = [prompt for prompt in prompts if prompt.question.picture]
+        texts = [prompt for prompt in prompts if not prompt.question.picture]
+        found = dict(zip(seeing, self._rerun(seeing, inner, weights), strict=True))
+        if inner:
+            found |= zip(texts, self._from_cut(texts, inner), strict=True)
+        else:
+            found |= {prompt: self._last(self._kept[prompt], NOTHING) for prompt in texts}
+        return [found[prompt] for prompt in prompts]
+
+    def _rerun(
+        self, prompts: Sequence[Prompt], weights: Mapping[str, Tensor], connector: Mapping[str, Tensor] | None
+    ) -> list[Tensor]:
+        """Return the logits of prompts, their rows in one pass; connector: run anew from its stand-ins on."""
+        if not prompts:
+            return []
+        held = [self._kept[prompt] for prompt in prompts]
+        trunks = list({id(one.trunk): one.trunk for one in held}.values())
+        rows = [trunk.row for trunk in trunks]
+        way = Pass(self.decoder, rows, apart=False)
+        if connector is None:
+            above = self._above(way, [trunk.hidden for trunk in trunks], self.cut, weights)
+        else:
+            above = self._above(way, self._begin(way, rows, connector), 0, weights)
+        top = {id(trunk): made for trunk, made in zip(trunks, above, strict=True)}
+        return [self._ending(top[id(one.trunk)], one, weights) for one in held]
 
     def _ending(self, row: Tensor, held: _Held, weights: Mapping[str, Tensor]) -> Tensor:
         """Return a prompt's logits of what _above returned; the last MLP runs on the rows that are read."""
@@ -234,31 +219,35 @@ class SplitModel(Network):
 
     def _tapped(self, prompt: Prompt, weights: Mapping[str, Tensor], tap: Tap) -> Tensor:
         """Return the prompt's logits from the cut on, with a tap in place; every id is run to the end."""
-        pair = self._lead_of(prompt)
-        layers = range(self.cut, self.decoder.depth)
-        hidden = self.decoder.run(pair.lead, pair.lead_sight, layers, weights, tap)
+        import torch
+
+        trunk = self._exact(prompt)
+        hidden = trunk.hidden[: len(prompt.ids)][None]
+        sight = self.decoder.look(hidden, Sight(torch.arange(len(prompt.ids), device=self.device)[None]))
+        hidden = self.decoder.run(hidden, sight, range(self.cut, self.decoder.depth), weights, tap)
         return self.decoder.finish(hidden[0, list(prompt.rows)])
 
-    def _lead_of(self, prompt: Prompt) -> _Pair:
-        """Return a trunk in which the prompt leads: the held one where it does."""
+    def _exact(self, prompt: Prompt) -> _Trunk:
+        """Return a trunk whose lead is the prompt as it is alone, bit for bit: the held one where it is."""
         import torch
 
         held = self._kept.get(prompt)
-        if held is not None and held.number == 0:
-            return held.trunk.hidden
+        if held is not None and held.number == 0 and held.trunk.top is not None:
+            return held.trunk
         with torch.no_grad():
-            return self._through(alone(prompt))[prompt].trunk.hidden
+            return self._through([alone(prompt)])[0].trunk
 
     def _bitwise_objective(self, prompts: Sequence[Prompt]) -> Objective:
         """Return the losses of E versions of the last MLP one by one, with the whole model's bits."""
         import torch
 
-        last, losses = self.decoder.depth - 1, []
+        losses = []
         with torch.no_grad():
             for prompt in prompts:
-                pair = replace(self._lead_of(prompt), branches=None)
-                residual = self._run(pair, range(self.cut, last), attend=last).lead
-                losses.append(BitwiseLoss(self.decoder, prompt, residual))
+                top = self._exact(prompt).top
+                if top is None:
+                    raise RuntimeError("a lead that ran apart has its top")
+                losses.append(BitwiseLoss(self.decoder, prompt, top[None]))
         return lambda stacked: torch.stack(
             [one({name: t[n] for name, t in stacked.items()}) for n, one in enumerate(losses)]
         )
