@@ -2,25 +2,148 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import stamina
 
-from curation.collecting.collect import collect_candidate
-from curation.collecting.port import ImageSource
+from curation.collecting.folder import FolderSettings, FolderSource
+from curation.collecting.http.door import Door, DoorSettings
+from curation.collecting.port import Fetched, ImageSource
 from curation.collecting.sample import SampleSource
+from curation.collecting.url_list import UrlListSettings, UrlListSource
 from curation.deduplicating.clusters import cluster
 from curation.deduplicating.hashes import hash_asset
 from curation.errors import Reason, Rejected
 from curation.ids import sha256_bytes
 from curation.records import EditType, ImageAsset, ImageOrigin, Subject
 from curation.taxonomy import load_taxonomy
+from tests.loopback import Loopback
+from tests.openverse_server import openverse_source, small_shelf
+from tests.sources import collected, everything, offers
+from tests.wikimedia_server import photograph, small_world, wikimedia_source
+from warehouse.artefacts import Artefacts
+from warehouse.fetches import Fetches
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(os.environ.get("MMKE_SAMPLE", ROOT / ".cache" / "sample" / "gcompris-qt-data.deb"))
 REAL = (ImageOrigin.PHOTOGRAPH, ImageOrigin.PAINTING)
+LISTED = """url,caption,subject,category,license,author
+{0},A small blue bird.,Kingfisher,aerial_animals,CC BY 4.0,Ann
+{1},,Kingfisher,aerial_animals,,Bob
+{2},A tower of 1910.,Water tower,building,CC0,Bob
+not an address,A tower of 1910.,Water tower,building,CC0,Bob
+"""
+DESCRIBED = """
+default = { licence = "CC BY 4.0", author = "Jane Doe" }
+[[subject]]
+name = "Water tower"
+category = "building"
+text = "The water tower of Leeds was built in 1910."
+text_licence = "CC0"
+pictures = ["tower.jpg"]
+[[subject]]
+name = "Silent tower"
+category = "building"
+text = ""
+text_licence = "CC0"
+pictures = ["silent.jpg"]
+"""
+Do = Callable[[Callable[[ImageSource], Awaitable[Any]]], Any]
+
+
+def sample(_: Loopback, folder: Path, __: Door) -> ImageSource:
+    if not PACKAGE.is_file():
+        pytest.skip(f"the sample package is not at {PACKAGE}: run `make sample`")
+    return SampleSource(PACKAGE, folder.parent / "unpacked")  # once for all tests
+
+
+def url_list(site: Loopback, folder: Path, door: Door) -> ImageSource:
+    addresses = [site.route(f"/{name}.jpg", photograph(name)) for name in ("one", "two")]
+    (folder / "list.csv").write_text(LISTED.format(*addresses, site.url("/missing.jpg")))
+    return UrlListSource(UrlListSettings(path=folder / "list.csv"), door)
+
+
+def own_folder(_: Loopback, folder: Path, __: Door) -> ImageSource:
+    (folder / "licences.toml").write_text(DESCRIBED)
+    (folder / "tower.jpg").write_bytes(photograph("tower"))
+    return FolderSource(FolderSettings(path=folder))
+
+
+SOURCES: dict[str, Callable[[Loopback, Path, Door], ImageSource]] = {
+    "sample": sample,
+    "wikimedia": lambda site, _, door: wikimedia_source(small_world(site), door),
+    "openverse": lambda site, _, door: openverse_source(small_shelf(site), door),
+    "url_list": url_list,
+    "folder": own_folder,
+}
+
+
+@pytest.fixture(params=SOURCES)
+def do(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Do]:
+    """Run something with each source in turn, behind a real door to a loopback server."""
+    with stamina.set_testing(True, attempts=2), Loopback() as site:
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[ImageSource]:
+            fetches = Fetches(Artefacts(tmp_path / "home"))
+            async with Door(DoorSettings(trusted_hosts=(site.host,)), fetches) as door:
+                yield SOURCES[request.param](site, tmp_path, door)
+
+        def run(work: Callable[[ImageSource], Awaitable[Any]]) -> Any:
+            async def inside() -> Any:
+                async with opened() as source:
+                    return await work(source)
+
+            return asyncio.run(inside())
+
+        yield run
+
+
+def test_ids_are_unique_and_stable_over_runs(do: Do) -> None:
+    subjects, first = do(everything), do(offers)
+    keys = [one.subject_id if isinstance(one, Subject) else one.key for one in subjects]
+    assert len(set(keys)) == len(keys) > 1
+    assert len({offer.image_id for offer in first}) == len(first) > 0
+    assert (do(everything), do(offers)) == (subjects, first)
+    assert {offer.parent for offer in first if offer.parent} <= {offer.image_id for offer in first}
+
+
+def test_an_offer_says_whose_it_is_and_of_what(do: Do) -> None:
+    async def told(source: ImageSource) -> tuple[str, list[Any], list[Any]]:
+        return source.name, await everything(source), await offers(source)
+
+    name, subjects, offered = do(told)
+    ids = {one.subject_id for one in subjects if isinstance(one, Subject)}
+    assert {(offer.source, offer.subject_id in ids) for offer in offered} == {(name, True)}
+    assert {one.category for one in subjects if isinstance(one, Subject)} <= set(load_taxonomy())
+
+
+def test_what_is_out_has_a_reason(do: Do) -> None:
+    out = [one for one in do(everything) if isinstance(one, Rejected)]
+    assert out
+    assert all(isinstance(one.reason, Reason) and one.detail for one in out)
+
+
+def test_fetching_repeats_and_what_is_gone_is_said(do: Do) -> None:
+    async def fetched(source: ImageSource) -> list[Fetched | Rejected]:
+        offer = (await offers(source))[0]
+        place = re.match("https?://[^/]+/|", offer.locator)
+        assert place
+        gone = offer.model_copy(update={"locator": f"{place[0]}no/such-picture.webp"})
+        return [await source.fetch(one) for one in (offer, offer, gone)]
+
+    once, twice, gone = do(fetched)
+    assert isinstance(once, Fetched)
+    assert once == twice
+    assert isinstance(gone, Rejected)
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +155,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
 
 @pytest.fixture(scope="module")
 def subjects(source: ImageSource) -> list[Subject]:
-    return [one for one in source.subjects() if isinstance(one, Subject)]
+    return [one for one in asyncio.run(everything(source)) if isinstance(one, Subject)]
 
 
 @pytest.fixture(scope="module")
-def collected(
-    source: ImageSource, subjects: list[Subject]
-) -> tuple[list[ImageAsset], list[Rejected], dict[str, bytes]]:
+def of_sample(source: ImageSource) -> tuple[list[ImageAsset], list[Rejected], dict[str, bytes]]:
     stored: dict[str, bytes] = {}
 
     def save(data: bytes) -> str:
@@ -46,35 +167,15 @@ def collected(
         stored[name] = data
         return name
 
-    out = [
-        collect_candidate(source, offer, save, "2026-11-23T00:00:00Z")
-        for subject in subjects
-        for offer in source.search(subject)
-    ]
+    out = [collected(source, offer, save) for offer in asyncio.run(offers(source))]
     kept = [one for one in out if isinstance(one, ImageAsset)]
     return kept, [one for one in out if isinstance(one, Rejected)], stored
 
 
-def test_ids_are_unique_and_stable(source: ImageSource, subjects: list[Subject]) -> None:
-    offers = [offer for subject in subjects for offer in source.search(subject)]
-    assert len({offer.image_id for offer in offers}) == len(offers)
-    assert offers == [offer for subject in subjects for offer in source.search(subject)]
-    assert {offer.source for offer in offers} == {source.name}
-    ids = {offer.image_id for offer in offers}
-    assert {offer.parent for offer in offers if offer.parent} <= ids
-
-
-def test_fetching_repeats_and_what_is_gone_is_said(source: ImageSource, subjects: list[Subject]) -> None:
-    offer = source.search(subjects[0])[0]
-    assert source.fetch(offer) == source.fetch(offer)
-    with pytest.raises(FileNotFoundError):
-        source.fetch(offer.model_copy(update={"locator": "erase/no-such-picture.webp"}))
-
-
 def test_the_sample_is_as_large_and_as_mixed_as_promised(
-    subjects: list[Subject], collected: tuple[list[ImageAsset], list[Rejected], dict[str, bytes]]
+    subjects: list[Subject], of_sample: tuple[list[ImageAsset], list[Rejected], dict[str, bytes]]
 ) -> None:
-    kept, rejected, _ = collected
+    kept, rejected, _ = of_sample
     category = {subject.subject_id: subject.category for subject in subjects}
     real = [asset for asset in kept if asset.origin in REAL]
     shown = {category[asset.subject_id] for asset in real}
@@ -88,18 +189,18 @@ def test_the_sample_is_as_large_and_as_mixed_as_promised(
 
 
 def test_every_kept_picture_says_where_it_comes_from(
-    collected: tuple[list[ImageAsset], list[Rejected], dict[str, bytes]],
+    of_sample: tuple[list[ImageAsset], list[Rejected], dict[str, bytes]],
 ) -> None:
-    for asset in collected[0]:
+    for asset in of_sample[0]:
         assert asset.author
         assert asset.source_page.startswith(("https://", "http://", "urn:"))
         assert asset.licence in asset.attribution or "public domain" in asset.attribution
 
 
 def test_the_copies_in_the_sample_are_found_and_nothing_else(
-    collected: tuple[list[ImageAsset], list[Rejected], dict[str, bytes]],
+    of_sample: tuple[list[ImageAsset], list[Rejected], dict[str, bytes]],
 ) -> None:
-    kept, _, stored = collected
+    kept, _, stored = of_sample
     hashes = {asset.image_id: hash_asset(asset, stored[asset.derivative_sha256]) for asset in kept}
     found = cluster(kept, hashes, stored.__getitem__)
     by_id = {asset.image_id: asset for asset in kept}
