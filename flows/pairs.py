@@ -9,7 +9,7 @@ from typing import Protocol
 
 from curation.deduplicating.rulings import Key, Ruling, pair_key, read_rulings, rule
 from curation.errors import Rejected
-from curation.galleries import TRANSFORM_WORDS
+from curation.galleries import measured, transform_words
 from curation.records import DuplicatePair, ImageAsset, Outcome, PairVerdict, StageCount
 from curation.reviewing.desk import PushReport, RawAnnotation
 from curation.reviewing.label_studio import LabelStudioDesk
@@ -160,9 +160,9 @@ def _tasks(store: Store) -> list[PairTask]:
             first=first,
             second=second,
             subjects=(names.get(first.subject_id, ""), names.get(second.subject_id, "")),
-            transform=TRANSFORM_WORDS[pair.transform],
+            transform=transform_words(pair),
             reason=pair.reason,
-            measures=pair.measures,
+            measures=tuple(measured(pair)),
         )
 
     return [task(pair) for pair in doubtful]

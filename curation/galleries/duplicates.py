@@ -10,6 +10,7 @@ from curation.galleries.cards import Card, card
 from curation.galleries.distances import chart, distances
 from curation.galleries.page import write_page
 from curation.galleries.thumbnails import MOST_ON_A_PAGE, Thumbnails
+from curation.galleries.words import measured, transform_words
 from curation.records import (
     ClusterMember,
     DuplicateCluster,
@@ -17,25 +18,10 @@ from curation.records import (
     ImageAsset,
     PairVerdict,
     PictureFeatures,
-    Transform,
 )
 
 # Members of a group that are shown; a hundred copies of one picture say no more than these.
 _MOST_MEMBERS = 40
-
-TRANSFORM_WORDS = {
-    Transform.SAME: "the same view",
-    Transform.ROTATED_90: "turned by a quarter",
-    Transform.ROTATED_180: "turned by a half",
-    Transform.ROTATED_270: "turned by three quarters",
-    Transform.MIRRORED: "mirrored left to right",
-    Transform.UPSIDE_DOWN: "flipped top to bottom",
-    Transform.TRANSPOSED: "mirrored and turned by a quarter",
-    Transform.TRANSVERSED: "mirrored and turned by three quarters",
-    Transform.CROPPED: "one is cut out of the other",
-    Transform.ROTATED: "turned by a few degrees",
-    Transform.IDENTICAL: "the same file",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +180,9 @@ def _pair(
     return _Pair(
         first=card(first, first.subject_id, thumbnails),
         second=card(second, second.subject_id, thumbnails),
-        transform=TRANSFORM_WORDS[pair.transform],
+        transform=transform_words(pair),
         bits=_bits(pair, features),
-        measures=_measures(pair),
+        measures=measured(pair),
         reason=pair.reason,
     )
 
@@ -216,9 +202,9 @@ def _group(
             _Member(
                 card=card(asset, asset.subject_id, thumbnails),
                 relation=member.relation,
-                transform=TRANSFORM_WORDS[pair.transform] if pair else "",
+                transform=transform_words(pair) if pair else "",
                 bits=member.distance,
-                measures=_measures(pair) if pair else [],
+                measures=measured(pair) if pair else [],
                 reason=member.reason,
                 ruled=pair.ruled if pair else False,
             )
@@ -230,11 +216,3 @@ def _group(
         members=members,
         left_out=len(group.dropped) - len(members),
     )
-
-
-def _measures(pair: DuplicatePair) -> list[tuple[str, str]]:
-    """Return what was measured as (name, number) in words."""
-    return [
-        (name.replace("_", " "), str(int(value)) if value == int(value) else f"{value:.3g}")
-        for name, value in sorted(pair.measures.items())
-    ]

@@ -102,16 +102,6 @@ def category_sheets(
     return folder / INDEX
 
 
-def contact_sheet(title: str, assets: Iterable[ImageAsset], read: Callable[[str], bytes], out: Path) -> Path:
-    """Write one page with all pictures, by subject, and return `out`; see `category_sheets`.
-
-    More than 1,000 pictures go on with `out`'s name and -2, -3 and so forth.
-    """
-    seen = [SeenPicture(a.image_id, title, a.subject_id, State.KEPT, asset=a) for a in assets]
-    _sheet(title, seen, read, out, "")
-    return out
-
-
 def file_stem(category: str) -> str:
     """Return the name of a category's file; keys that are no plain names get one that cannot collide."""
     if _PLAIN.fullmatch(category):

@@ -72,9 +72,9 @@ def shrunk(data: bytes, side: int, quality: int, most: int) -> bytes:
     JPEG that `inspect` made.
     """
     try:
-        picture = Image.open(io.BytesIO(data), formats=("JPEG",))
-        picture.draft("RGB", _fitted(picture.size, side))
-        picture = picture.convert("RGB")
+        stored = Image.open(io.BytesIO(data), formats=("JPEG",))
+        stored.draft("RGB", _fitted(stored.size, side))
+        picture = stored.convert("RGB")
     except (OSError, ValueError, SyntaxError) as error:
         raise IntegrityError(f"stored bytes are no picture ({type(error).__name__})") from error
     best = _encoded(picture, side, quality)

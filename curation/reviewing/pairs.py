@@ -34,7 +34,7 @@ SAME, DIFFERENT, CANNOT_TELL = ANSWERS = ("same", "different", "cannot tell")
 class PairTask(Record):
     """Two pictures that a person compares; no answer is suggested.
 
-    subjects: the names of what they were collected for. transform, reason, and the names of the measures:
+    subjects: the names of what they were collected for. transform, reason, measures (what it is, number):
     in plain words.
     """
 
@@ -43,7 +43,7 @@ class PairTask(Record):
     subjects: tuple[str, str]
     transform: str
     reason: str
-    measures: dict[str, float]
+    measures: tuple[tuple[str, str], ...]
     queue: str = QUEUE
 
     @property
@@ -197,7 +197,7 @@ def _pictures(task: PairTask) -> list[str]:
 
 
 def _head(task: PairTask) -> Markup:
-    measured = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in sorted(task.measures.items())]
+    measured = [f"{name} {value}" for name, value in task.measures]
     return element(
         "div",
         element("span", task.transform, css="mm-chip"),

@@ -29,7 +29,7 @@ def test_a_pair_is_pushed_once_seen_answered_and_pulled(studio: StudioServer) ->
             subjects=("Petra", HOSTILE[1]),
             transform="mirrored left to right",
             reason=HOSTILE[2],
-            measures={"correlation": 0.91},
+            measures=(("structure", "0.91"),),
         )
         for number in range(2)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from curation.galleries import SeenPicture, State, category_sheets, contact_sheet
+from curation.galleries import SeenPicture, State, category_sheets
 from tests.unit.galleries import Page, asset
 
 
@@ -95,14 +95,3 @@ def test_strange_keys_of_categories_become_safe_file_names_that_differ(tmp_path:
     category_sheets(seen, {}.__getitem__, tmp_path / "in")
     assert len(list((tmp_path / "in").iterdir())) == len(keys) + 1
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
-
-
-def test_a_plain_contact_sheet_has_all_pictures_by_subject(tmp_path: Path) -> None:
-    shelf: dict[str, bytes] = {}
-    assets = [asset("img-a", shelf), asset("img-b", shelf, subject_id="petra")]
-    out = contact_sheet("All", assets, shelf.__getitem__, tmp_path / "s.html")
-    first = out.read_bytes()
-    assert b"2 pictures of 2 subjects" in first
-    (tmp_path / "again").mkdir()
-    again = contact_sheet("All", assets, shelf.__getitem__, tmp_path / "again" / "s.html")
-    assert again.read_bytes() == first

@@ -37,11 +37,11 @@ def test_a_group_shows_the_keeper_first_then_the_least_sure(tmp_path: Path) -> N
 def test_a_dropped_picture_says_how_it_comes_from_the_keeper(tmp_path: Path) -> None:
     shelf: dict[str, bytes] = {}
     assets = {name: asset(name, shelf) for name in ("img-a", "img-b")}
-    compared = pair("img-a", "img-b", PairVerdict.MERGE, ruled=True, measures={"dhash_bits": 3.0})
+    compared = pair("img-a", "img-b", PairVerdict.MERGE, ruled=True, measures={"dhash": 3.0})
     html = duplicate_gallery(
         [group("img-b", ("img-a", 31))], [compared], assets, shelf.__getitem__, tmp_path / "d.html"
     ).read_text()
-    for words in ("31 bits", "mirrored left to right", "ruled by a person", "dhash bits</dt><dd>3<"):
+    for words in ("31 bits", "mirrored left to right", "ruled by a person", "dHash bits</dt><dd>3<"):
         assert words in html
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curation.errors import IntegrityError
-from curation.galleries import SeenPicture, State, category_sheets, contact_sheet, duplicate_gallery
+from curation.galleries import SeenPicture, State, category_sheets, duplicate_gallery
 from curation.galleries.page import harmless, source_link
 from curation.galleries.thumbnails import LARGE, SMALL, Thumbnails, shrunk
 from tests.unit.galleries import Page, asset, pair
@@ -89,7 +89,6 @@ def test_hostile_names_make_no_tag_no_link_and_no_script(hostile: str, tmp_path:
         SeenPicture(hostile, hostile, hostile, State.REJECTED, hostile, hostile),
     ]
     category_sheets(seen, shelf.__getitem__, tmp_path / "s", {"building": hostile})
-    contact_sheet(hostile, [one], shelf.__getitem__, tmp_path / "c.html")
     doubtful = pair("img-a", "img-b", reason=told, measures={told: 1.5})
     duplicate_gallery([], [doubtful], {"img-a": one, "img-b": other}, shelf.__getitem__, tmp_path / "d.html")
     for path in tmp_path.rglob("*.html"):
@@ -103,7 +102,8 @@ def test_hostile_names_make_no_tag_no_link_and_no_script(hostile: str, tmp_path:
 
 def test_a_page_forbids_all_that_is_from_elsewhere(tmp_path: Path) -> None:
     shelf: dict[str, bytes] = {}
-    html = contact_sheet("A & B", [asset("img-a", shelf)], shelf.__getitem__, tmp_path / "s.html").read_text()
+    seen = SeenPicture("img-a", "c", "A & B", State.KEPT, asset=asset("img-a", shelf))
+    html = category_sheets([seen], shelf.__getitem__, tmp_path, only="c").read_text()
     policy = (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     )

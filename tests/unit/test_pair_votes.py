@@ -35,7 +35,7 @@ def task(**changes: Any) -> PairTask:
         "subjects": ("Petra", "Colosseum"),
         "transform": "mirrored left to right",
         "reason": "alike but for a corner",
-        "measures": {"correlation": 0.91},
+        "measures": (("structure", "0.91"),),
     }
     return PairTask.model_validate(values | changes)
 
@@ -90,13 +90,13 @@ def test_a_task_shows_both_pictures_and_what_was_measured() -> None:
     assert one.first.derivative_sha256 in data["pair_html"]
     assert one.second.derivative_sha256 in data["pair_html"]
     read = Reader(data["head_html"] + data["pair_html"])
-    for words in ("mirrored left to right", "correlation 0.91", "Petra", "Colosseum", "400 × 300 px"):
+    for words in ("mirrored left to right", "structure 0.91", "Petra", "Colosseum", "400 × 300 px"):
         assert words in read.text
 
 
 def test_the_key_depends_on_the_bytes_of_the_two_alone() -> None:
     one = task()
-    turned = task(first=one.second, second=one.first, reason="other words", measures={})
+    turned = task(first=one.second, second=one.first, reason="other words", measures=())
     assert one.task_key == turned.task_key
     changed = task(first=one.first.model_copy(update={"sha256": SHA}))
     assert one.task_key != changed.task_key
@@ -106,7 +106,9 @@ def test_the_key_depends_on_the_bytes_of_the_two_alone() -> None:
 def test_hostile_text_makes_no_tag(hostile: str) -> None:
     strange = {"author": hostile, "licence": hostile, "source_page": hostile}
     first = asset("img-a", {}, **strange)
-    data = pair_data(task(first=first, subjects=(hostile, hostile), reason=hostile, measures={hostile: 1}))
+    data = pair_data(
+        task(first=first, subjects=(hostile, hostile), reason=hostile, measures=((hostile, hostile),))
+    )
     read = Reader(data["head_html"] + data["pair_html"])
     assert read.tags == {"div", "span", "figure", "figcaption", "img"}
     assert {name for name, _ in read.attributes} == {"class", "src", "alt", "tabindex"}
