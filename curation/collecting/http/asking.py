@@ -227,6 +227,8 @@ class Asking:
         try:
             return await self._retried(str(url), lambda: self._get_robots(name, url))
         except Refusal as refusal:
+            if not refusal.is_final:  # no such host, or one that is never asked: so it is with the picture
+                raise
             raise TransientError(refusal.detail) from refusal
 
     async def _get_robots(self, name: str, url: URL) -> tuple[str, datetime]:

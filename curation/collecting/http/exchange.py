@@ -166,24 +166,26 @@ class Exchange:
             )
             raise PrerequisiteError(message)
 
-    def _headers(self, url: URL, ask: Ask) -> dict[str, str]:
-        headers, token = dict(ask.headers), ""
+    def _token(self, url: URL) -> str:
+        """Return the access token for the host of url, '' when there is none."""
         trusted = self.settings.trusts(host_of(url), url.port or 0)
         variable = TOKENS.get(f"{host_of(url)}:{url.port}" if trusted else host_of(url))
-        if variable and (trusted or url.scheme == "https"):
-            token = os.environ.get(variable, "").strip()
-        if token.isascii() and token.isprintable() and token:
-            headers["Authorization"] = f"Bearer {token}"
-        return headers
+        if not variable or not (trusted or url.scheme == "https"):
+            return ""
+        token = os.environ.get(variable, "").strip()
+        return token if token.isascii() and token.isprintable() else ""
 
     async def _send(self, url: URL, ask: Ask, host: Host) -> tuple[Reply, int]:
-        method = "GET" if ask.form is None else "POST"
+        method, headers = "GET" if ask.form is None else "POST", dict(ask.headers)
+        token = self._token(url)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         deadline = Deadline(self.settings)
         self.counts.requests += 1
         async with (
             deadline.timer,
             self._session.request(
-                method, url, headers=self._headers(url, ask), data=ask.form, allow_redirects=False
+                method, url, headers=headers, data=ask.form, allow_redirects=False
             ) as response,
         ):
             reply = Reply(response.status, str(url), flat_headers(response.headers), b"")
@@ -204,6 +206,8 @@ class Exchange:
             except BaseException:
                 self._room.give(taken)
                 raise
+            if token:  # an answer that says it back must not bring it into the store or a message
+                body = body.replace(token.encode(), b"[token]")
             return Reply(reply.status, reply.url, reply.headers, body), taken
 
     async def _body(

@@ -71,7 +71,8 @@ class Robots:
     """The rules of every site that was asked in this run, each loaded once a day.
 
     load: returns the text of a robots.txt ('' where the site has none) and when it came over the wire;
-    raises TransientError when the site does not say (5xx, 429, unreachable): then nothing is asked there.
+    raises TransientError when the site does not say (5xx, 429, unreachable): then nothing is asked there
+    for ten minutes.
     """
 
     def __init__(self, load: Load) -> None:
