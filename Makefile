@@ -12,7 +12,8 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 VERSION ?= 0.1.0
 
-.PHONY: help setup setup-label-studio sample demo test check bench bench-gpu label-studio lock build clean
+.PHONY: help setup setup-label-studio sample demo test check faults quality bench bench-evaluator bench-images bench-gpu \
+	label-studio lock build clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -56,8 +57,28 @@ check: $(VENV)/.done ## ruff, mypy --strict, import layers, length of files and 
 	$(BIN)/mypy
 	$(BIN)/pytest tests/unit/test_layers.py
 
-bench: $(VENV)/.done ## How many times faster than a plain loop the evaluator is, on this CPU (two to five minutes)
+faults: setup sample ## The long fault tests: 10,000 pictures collected, killed and resumed (several minutes)
+	MMKE_FAULTS_PICTURES=10000 $(BIN)/pytest -p no:xdist --timeout 3600 -s tests/faults
+
+PHOTOGRAPHS ?=
+quality: setup sample ## How well duplicates are told from others, on a labelled set made of photographs (PHOTOGRAPHS: a folder)
+	$(BIN)/python -m curation.deduplicating.quality $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
+
+bench: bench-evaluator bench-images ## All that is measured on this CPU, side by side with what people use today
+
+bench-evaluator: $(VENV)/.done ## How many times faster than a plain loop the evaluator is (two to five minutes)
 	$(BIN)/python -m eval.bench.speed
+
+bench-images: $(VENV)/.done sample .venv-imagededup/.done .venv-img2dataset/.done ## Hashing, pairs and downloads against imagehash, imagededup, faiss, aiohttp, img2dataset
+	$(BIN)/python -m curation.deduplicating.bench_hashes
+	$(BIN)/python -m curation.deduplicating.bench_pairs
+	$(BIN)/python -m curation.collecting.bench
+
+# What we are measured against pins packages that this project cannot live with: environments of their own.
+.venv-imagededup/.done .venv-img2dataset/.done: .venv-%/.done: requirements/%.txt $(VENV)/.done
+	$(PY) -m venv $(@D)
+	$(BIN)/uv pip install -q --python $(@D)/bin/python -r $<
+	touch $@
 
 # Where torch with CUDA is installed already (this project's own is the CPU build): PYTHON=python3 make bench-gpu
 PYTHON ?= $(BIN)/python
@@ -75,4 +96,4 @@ build: $(VENV)/.done ## Build the wheel into dist/
 	$(BIN)/uv build -q --wheel
 
 clean: ## Remove what the project made: data, caches, environments
-	rm -rf .mmke .cache dist $(VENV) $(STUDIO)
+	rm -rf .mmke .cache dist $(VENV) $(STUDIO) .venv-imagededup .venv-img2dataset
