@@ -110,8 +110,8 @@ class World:
     """What the server knows, and how it misbehaves.
 
     faults: by path, answers that are given in place of the next ones. slow_above: the query service fails for
-    pages of more rows; slow_paths: and for every walk along a path. several: extracts, files and categories
-    are given so many an answer, with `continue`.
+    pages of more rows; slow_paths: for every walk along a path; slow_classes: for these classes. several:
+    extracts, files and categories are given so many an answer, with `continue`.
     """
 
     server: Loopback
@@ -126,6 +126,7 @@ class World:
     faults: dict[str, list[Answer]] = field(default_factory=dict)
     slow_above: int = 10_000
     slow_paths: bool = False
+    slow_classes: set[str] = field(default_factory=set)
     several: int = 2
 
     def __post_init__(self) -> None:
@@ -166,7 +167,8 @@ class World:
         query = seen.form["query"]
         limit, offset = (int(re.search(rf"{word} (\d+)", query)[1]) for word in ("LIMIT", "OFFSET"))  # type: ignore[index]
         walks = "/wdt:P279*" in query or "wdt:P171+" in query
-        if limit > self.slow_above or (self.slow_paths and walks):
+        too_slow = any(f"wd:{qid} " in query for qid in self.slow_classes)
+        if too_slow or limit > self.slow_above or (self.slow_paths and walks):
             return Answer(
                 b'{"head":{"vars":["item"]},"results":{"bindings":[{"item":{"value":"SPARQL-QUERY: '
             )

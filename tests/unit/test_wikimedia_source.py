@@ -193,6 +193,19 @@ def test_a_service_that_stays_down_leaves_the_category_for_later(world: World, d
     assert [one.subject_id for one in seen if isinstance(one, Subject)] == ["Q901"]
 
 
+def test_a_class_that_is_too_slow_holds_up_no_other(world: World, do: Do) -> None:
+    world.slow_classes = {"Q12280"}
+    seen: list[str] = []
+
+    async def collect(source: WikimediaSource) -> None:
+        async for one in source.subjects():
+            seen.append(one.subject_id if isinstance(one, Subject) else one.key)
+
+    with pytest.raises(TransientError, match="not finished: building"):
+        do(collect)
+    assert seen[:2] == ["Q243", "Q39054"]
+
+
 def test_where_the_walk_is_too_slow_its_classes_are_listed_and_asked_about(world: World, do: Do) -> None:
     world.slow_paths = True
     world.subclasses["Q12518"] = tuple(f"Q{number}" for number in range(5000, 5450))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass
 
 from curation.collecting.wikimedia.articles import Article, Wikipedia
 from curation.collecting.wikimedia.entities import Label, Wikidata
 from curation.collecting.wikimedia.fine_types import fine_type
 from curation.collecting.wikimedia.plain_text import clean_line
-from curation.collecting.wikimedia.sparql import QueryService
+from curation.collecting.wikimedia.sparql import Member, QueryService
 from curation.errors import Reason, Rejected, TransientError
 from curation.ids import short_id
 from curation.records import Category, Subject
@@ -115,13 +115,16 @@ class Discovery:
         found = self._found(category)
         kept = looked_at = 0
         while looked_at < _LOOKED_AT * category.quota:
-            batch = await _take(found, min(_BATCH, category.quota + self._bare[category.key] - kept))
-            if not batch:
-                return
+            wanted = min(_BATCH, category.quota + self._bare[category.key] - kept)
+            batch, late = await _take(found, wanted)
             looked_at += len(batch)
             for one in await self._described(batch, category):
                 kept += isinstance(one, Subject)
                 yield one
+            if late:
+                raise late
+            if not batch:
+                return
 
     async def _found(self, category: Category) -> AsyncIterator[Found]:
         """Yield what may become a subject of a category, each thing once."""
@@ -153,20 +156,28 @@ class Discovery:
     async def _members(
         self, category: Category, service: QueryService, seen: set[str]
     ) -> AsyncIterator[Found]:
-        """Yield one member of each class in turn until all have run dry; what it yields it adds to seen."""
+        """Yield one member of each class in turn until all have run dry; what it yields it adds to seen.
+
+        A class that cannot be listed now holds up no other: TransientError is raised after the last of them.
+        """
         labels = await self._wikidata.labels(category.wikidata)
         streams = {top: service.members(top, category.wikidata_property) for top in category.wikidata}
+        late: list[TransientError] = []
         while streams:
             for top, stream in list(streams.items()):
-                member = await anext(stream, None)
-                while member and member.qid in seen:
-                    member = await anext(stream, None)
+                try:
+                    member = await _first_new(stream, seen)
+                except TransientError as error:
+                    late.append(error)
+                    member = None
                 if member is None:
                     del streams[top]
                     continue
                 seen.add(member.qid)
                 kind = labels[top].name if top in labels else ""
                 yield Found(member.qid, member.title, member.qid, None, kind)
+        if late:
+            raise late[0]
 
     async def _pages(self, category: Category) -> AsyncIterator[Found]:
         """Yield the best page of each search term, then the second of each, and so on."""
@@ -178,14 +189,22 @@ class Discovery:
                     yield found
 
 
-async def _take(found: AsyncIterator[Found], count: int) -> list[Found]:
+async def _first_new(stream: AsyncIterator[Member], seen: Container[str]) -> Member | None:
+    async for member in stream:
+        if member.qid not in seen:
+            return member
+    return None
+
+
+async def _take(found: AsyncIterator[Found], count: int) -> tuple[list[Found], TransientError | None]:
+    """Return the next count things, or those that come before a failure and the failure."""
     batch: list[Found] = []
-    while len(batch) < count:
-        one = await anext(found, None)
-        if one is None:
-            break
-        batch.append(one)
-    return batch
+    try:
+        while len(batch) < count and (one := await anext(found, None)):
+            batch.append(one)
+    except TransientError as error:
+        return batch, error
+    return batch, None
 
 
 def _of_term(category: Category, term: str, articles: Sequence[Article], rank: int) -> Found | None:

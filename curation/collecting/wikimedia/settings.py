@@ -17,8 +17,8 @@ class WikimediaSettings(Record):
     in for what licence, size and duplicates take away. least_sitelinks: in how many Wikipedias and sister
     projects a subject must have a page: what is known widely is also what models know, and the query service
     answers in time only when most items fall away early. least_extract: characters of lead text below which
-    there is nothing to edit. pages_per_term: how many pages to take of a search term, in categories without
-    Wikidata classes. sparql, wikidata, wikipedia, commons: the endpoints.
+    there is nothing to edit. pages_per_term: how many pages to take of a search term, where classes do not
+    fill a category. sparql, wikidata, wikipedia, commons: the endpoints.
     """
 
     kind: Literal["wikimedia"] = "wikimedia"
@@ -26,7 +26,7 @@ class WikimediaSettings(Record):
     pictures_per_subject: int = Field(default=8, ge=1, le=50)
     least_sitelinks: int = Field(default=20, ge=0)
     least_extract: int = Field(default=200, ge=1)
-    pages_per_term: int = Field(default=3, ge=1, le=20)
+    pages_per_term: int = Field(default=10, ge=1, le=20)
     sparql: str = "https://query.wikidata.org/sparql"
     wikidata: str = "https://www.wikidata.org/w/api.php"
     wikipedia: str = "https://en.wikipedia.org/w/api.php"
