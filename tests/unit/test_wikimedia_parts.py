@@ -97,14 +97,16 @@ def test_a_batch_is_put_together_from_several_answers() -> None:
 
 @pytest.mark.parametrize("code", ["maxlag", "ratelimited", "internal_api_error_DBQueryError"])
 def test_a_passing_error_is_for_later(code: str) -> None:
+    failure = {"error": {"code": code, "info": "x"}}
+    assert asyncio.run(api(failure, {"query": {}}).ask({})) == {"query": {}}
     with pytest.raises(TransientError, match=code):
-        asyncio.run(api({"error": {"code": code, "info": "x"}}).ask({}))
+        asyncio.run(api(failure, failure).ask({}))
 
 
 @pytest.mark.parametrize("value", [None, [], "text", 3])
 def test_what_is_no_object_is_for_later(value: object) -> None:
     with pytest.raises(TransientError):
-        asyncio.run(api(value).ask({}))
+        asyncio.run(api(value, value).ask({}))
 
 
 def test_a_class_that_is_no_id_never_reaches_a_query() -> None:

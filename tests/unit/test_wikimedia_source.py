@@ -225,6 +225,14 @@ def test_a_wiki_that_is_behind_is_waited_for(world: World, do: Do) -> None:
     assert len(do(pictures)) == 3
 
 
+def test_a_failure_is_not_remembered_by_the_next_run(world: World, do: Do) -> None:
+    failure = answer({"error": {"code": "cirrussearch-too-busy-error", "info": "Search is too busy."}})
+    world.faults["/wikipedia/api.php"] = [failure, failure]
+    with pytest.raises(TransientError, match="too busy"):
+        do(kept, only=("life_gesture",))
+    assert [one.subject_id for one in do(kept, only=("life_gesture",))] == ["Q901"]
+
+
 def test_an_error_that_no_wait_mends_says_what_to_correct(world: World, do: Do) -> None:
     error = {"code": "badvalue", "info": 'Unrecognized value for parameter "action": \u202e<b>query</b>.'}
     world.server.route("/wikipedia/api.php", answer({"error": error}))

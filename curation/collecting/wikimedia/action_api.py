@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 
 from curation.collecting.http.door import Door
 from curation.collecting.wikimedia.answers import JsonObject, as_dict, as_dicts, as_text
@@ -13,6 +14,10 @@ from curation.errors import PrerequisiteError, TransientError
 _ALWAYS = {"format": "json", "formatversion": "2", "maxlag": "5"}
 _LATER = ("maxlag", "ratelimited", "readonly", "internal_api_error", "cirrussearch-", "search-", "timeout")
 _MAX_ROUNDS = 200
+
+
+class _PassingError(TransientError):
+    """The wiki answered, but with a failure of its own."""
 
 
 class ActionApi:
@@ -28,15 +33,22 @@ class ActionApi:
         Raises TransientError where the wiki is behind, busy or answers with something else than an object,
         PrerequisiteError where it refuses the request itself.
         """
-        answer = await self._door.json(self._endpoint, {**_ALWAYS, **params})
+        try:
+            return self._good(await self._door.json(self._endpoint, {**_ALWAYS, **params}))
+        except _PassingError:
+            # The door keeps what it was answered, a failure too: under another request id it asks anew.
+            again = {"requestid": f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"}
+            return self._good(await self._door.json(self._endpoint, {**_ALWAYS, **params, **again}))
+
+    def _good(self, answer: object) -> JsonObject:
         if not isinstance(answer, dict):
-            raise TransientError(f"{self._endpoint} answered with something that is no JSON object")
+            raise _PassingError(f"{self._endpoint} answered with something that is no JSON object")
         error = as_dict(answer.get("error"))
         if error:
             code = clean_line(as_text(error.get("code")), 80)
             message = f"{self._endpoint}: {code}: {clean_line(as_text(error.get('info')), 200)}"
             if code.startswith(_LATER):
-                raise TransientError(message)
+                raise _PassingError(message)
             raise PrerequisiteError(f"{message}; check the endpoint in mmke.toml")
         return answer
 
