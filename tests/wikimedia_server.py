@@ -79,13 +79,14 @@ class Item:
 
 @dataclass
 class Page:
-    """An English Wikipedia page; extract None for one without a lead section."""
+    """An English Wikipedia page; extract: None without a lead section; lead: its picture."""
 
     title: str
     extract: str | None
     page_id: int
     qid: str = ""
     disambiguation: bool = False
+    lead: str = ""
     files: tuple[str, ...] = ()
 
 
@@ -228,12 +229,15 @@ class World:
     def _wikipedia(self, seen: Seen) -> Answer:
         query = seen.query
         assert (query["maxlag"], query["formatversion"]) == ("5", "2")
-        if query["prop"] == "images":
+        if query["prop"].startswith("images"):
             page = self.pages.get(query["titles"])
             names = list(page.files) if page else []
             start = int(query.get("imcontinue", "0"))
             rows = [{"ns": 6, "title": f"File:{name}"} for name in names[start : start + self.several]]
-            body: dict[str, Any] = {"query": {"pages": [{"title": query["titles"], "images": rows}]}}
+            shown = {"title": query["titles"], "images": rows} | (
+                {"pageimage": page.lead} if page and page.lead else {}
+            )
+            body: dict[str, Any] = {"query": {"pages": [shown]}}
             return _paged(body, "imcontinue", start + self.several, len(names))
         if query.get("generator") == "search":
             titles = list(self.found.get(query["gsrsearch"], ()))[: int(query["gsrlimit"])]

@@ -256,6 +256,13 @@ def test_pictures_come_from_the_item_its_category_and_its_page(world: World, do:
     assert asked["titles"] == "File:Eiffel.jpg"
 
 
+def test_the_lead_picture_goes_before_the_others_on_a_page(world: World, do: Do) -> None:
+    page = Page("Eiffel Tower", LEAD, 9232, "Q243", lead="The_tower.jpg", files=("Page.jpg", "The tower.jpg"))
+    world.add(page, File("The tower.jpg"))
+    pages = [one.source_page.rpartition(":")[2] for one in do(pictures)]
+    assert pages == ["Eiffel.jpg", "Night.jpg", "The_tower.jpg", "Page.jpg"]
+
+
 def test_no_more_pictures_than_wanted_and_no_more_answers_than_needed(world: World, do: Do) -> None:
     world.categories["Category:Eiffel"] = tuple(f"Night {number}.jpg" for number in range(40))
     world.add(*(File(f"Night {number}.jpg") for number in range(40)))

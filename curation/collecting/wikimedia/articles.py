@@ -98,14 +98,22 @@ class Wikipedia:
         return [_article(page) for page in ranked[:limit]]
 
     async def files(self, title: str, limit: int) -> list[str]:
-        """Return the names of the files on a page, in order of name, at most limit."""
+        """Return the names of the files on a page, at most limit: the lead picture, then in order of name."""
         names: list[str] = []
-        params = {"prop": "images", "titles": title, "imlimit": "50", "redirects": "1"}
+        params = {
+            "prop": "images|pageimages",
+            "piprop": "name",
+            "titles": title,
+            "imlimit": "50",
+            "redirects": "1",
+        }
         async for pages, _ in self._api.batches(params):
-            names += [as_text(one.get("title")) for page in pages for one in as_dicts(page.get("images"))]
+            names += [as_text(page.get("pageimage")).replace("_", " ") for page in pages]
+            titles = [as_text(one.get("title")) for page in pages for one in as_dicts(page.get("images"))]
+            names += [name.partition(":")[2] for name in titles]
             if len(names) >= limit:
                 break
-        return [name.partition(":")[2] for name in names[:limit] if ":" in name]
+        return [name for name in dict.fromkeys(names) if name][:limit]
 
 
 def _exists(page: JsonObject) -> bool:
