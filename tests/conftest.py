@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from curation.reviewing.server import StudioServer, label_studio
+from flows.prefect_server import prefect_server
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / ".cache" / "label-studio-template"
@@ -22,6 +23,16 @@ def label_studio_executable() -> Path:
     if not path.is_file():
         pytest.fail(f"Label Studio is not installed at {path}: run `make setup-label-studio`")
     return path
+
+
+@pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run one real Prefect server for the whole session; a command alone would start its own."""
+    before = dict(os.environ)
+    with prefect_server(tmp_path_factory.mktemp("prefect")):
+        yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

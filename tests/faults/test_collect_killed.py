@@ -8,92 +8,23 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flows.prefect_server import prefect_server
-from tests.faulty_site import MAX_MIB, expected, photograph, requests_due, serve, write_list
+from tests.collect_runs import CONCURRENCY, Run, project
+from tests.faulty_site import expected, photograph, requests_due, serve
 from tests.loopback import Loopback
 from warehouse.artefacts import Artefacts
 from warehouse.fetches import Fetches
 from warehouse.store import read_store
 
 COUNT = int(os.environ.get("MMKE_FAULTS_PICTURES", "300"))
-CONCURRENCY = 16
-MMKE = Path(sys.executable).with_name("mmke")
-pytestmark = [pytest.mark.prefect, pytest.mark.timeout(3600)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Run one Prefect server for all runs of this file."""
-    before = dict(os.environ)
-    with prefect_server(tmp_path_factory.mktemp("prefect")):
-        yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
-class Run:
-    """One `mmke collect` in a process of its own, and how much memory it takes while it goes on."""
-
-    def __init__(self, project: Path, site: Loopback) -> None:
-        """Start it."""
-        self._site = site
-        self.output = project / f"output-{time.monotonic_ns()}.txt"
-        with self.output.open("w") as out:
-            self.process = subprocess.Popen([MMKE, "collect"], cwd=project, stdout=out, stderr=out)
-        self.memory: list[tuple[int, float]] = []
-        self._watch = threading.Thread(target=self._sample)
-        self._watch.start()
-
-    def _sample(self) -> None:
-        while self.process.poll() is None:
-            try:
-                pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-            except (OSError, IndexError):
-                break
-            self.memory.append((len(self._site.seen), pages * os.sysconf("SC_PAGESIZE") / 2**20))
-            time.sleep(0.1)
-
-    def kill_at(self, requests: int) -> None:
-        """Wait until the server has seen so many requests, then SIGKILL."""
-        while len(self._site.seen) < requests:
-            assert self.process.poll() is None, self.output.read_text()
-            time.sleep(0.005)
-        self.process.send_signal(signal.SIGKILL)
-        self.end()
-
-    def end(self) -> int:
-        """Return the exit code."""
-        code = self.process.wait()
-        self._watch.join()
-        return code
-
-
-def project(folder: Path, site: Loopback) -> Path:
-    folder.mkdir()
-    write_list(site, COUNT, folder / "list.csv")
-    settings = [
-        "[[sources]]",
-        'kind = "url_list"',
-        'path = "list.csv"',
-        "[http]",
-        f'trusted_hosts = ["{site.host}"]',
-        f"max_mib = {MAX_MIB}",
-        f"concurrency = {CONCURRENCY}",
-    ]
-    (folder / "mmke.toml").write_text("\n".join(settings) + "\n")
-    return folder
+pytestmark = [pytest.mark.prefect, pytest.mark.timeout(3600), pytest.mark.usefixtures("prefect")]
 
 
 def on_disk(home: Path, site: Loopback) -> set[str]:
@@ -106,11 +37,13 @@ def on_disk(home: Path, site: Loopback) -> set[str]:
 def test_killed_twice_it_ends_as_if_it_never_was(tmp_path: Path) -> None:
     with Loopback() as site:
         serve(site)
-        folder = project(tmp_path / "project", site)
+        folder = project(tmp_path / "project", site, COUNT)
         home = folder / ".mmke"
         saved: list[tuple[set[str], Counter[str]]] = []
         for share in (0.35, 0.7):
-            Run(folder, site).kill_at(int(share * COUNT))
+            run = Run(folder, site)
+            assert run.end_at(int(share * COUNT), signal.SIGKILL) == -signal.SIGKILL
+            assert_memory_is_flat(run.memory)
             saved.append((on_disk(home, site), Counter(site.hits)))
         last = Run(folder, site)
         assert last.end() == 0, last.output.read_text()

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,10 @@ from prefect import flow
 
 from curation.errors import PrerequisiteError
 from flows.chunks import in_chunks
-from flows.prefect_server import prefect_server
 from flows.settings import RunnerSettings, Settings
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect")]
 DASK = Settings(chunk=4, workers=2, runner=RunnerSettings(kind="dask"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    before = dict(os.environ)
-    with prefect_server(tmp_path_factory.mktemp("prefect")):
-        yield
-    os.environ.clear()
-    os.environ.update(before)
 
 
 @flow(name="chunks", validate_parameters=False)
