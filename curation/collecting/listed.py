@@ -96,10 +96,12 @@ def column_names(header: Collection[str], asked: Mapping[str, str]) -> dict[str,
     return {**found, **{ours: theirs for ours, theirs in asked.items() if theirs in header}}
 
 
-def check_columns(label: str, header: Collection[str], asked: Mapping[str, str], needed: str) -> None:
+def check_columns(
+    label: str, header: Collection[str], asked: Mapping[str, str], needed: str | None = None
+) -> None:
     """Raise PrerequisiteError when a column that was asked for, or the needed one, is not in a header."""
     wanted = [(ours, theirs) for ours, theirs in asked.items() if theirs not in header]
-    if not wanted and needed not in column_names(header, asked) and needed not in asked:
+    if needed and not wanted and needed not in column_names(header, asked):
         wanted = [(needed, needed)]
     if wanted:
         ours, theirs = wanted[0]
@@ -138,6 +140,10 @@ class Listing:
         self._categories = {name.casefold(): one for one in taxonomy.values() for name in (one.name, one.key)}
         self._lock = threading.Lock()
         self._index: sqlite3.Connection | None = None
+
+    def prepare(self) -> None:
+        """Read the list and make the index, when that was not done yet: it may take a while."""
+        self._read("SELECT 1", ())
 
     def subjects(self) -> Iterator[Subject | Rejected]:
         """Yield the subjects in the order in which the list first names them, then the refused rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -68,6 +69,7 @@ class UrlListSource:
 
     async def subjects(self) -> AsyncIterator[Subject | Rejected]:
         """Yield the subjects in the order in which the list first names them, then the refused rows."""
+        await asyncio.to_thread(self._listing.prepare)  # other sources go on meanwhile
         for one in self._listing.subjects():
             yield one
 
