@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log10
 
@@ -78,23 +78,26 @@ def distances(
     clusters: Sequence[DuplicateCluster],
     pairs: Sequence[DuplicatePair],
     features: Mapping[str, PictureFeatures],
+    families: Iterable[Sequence[str]] = (),
 ) -> Distances | None:
     """Return the distances among informative pictures of the commonest algorithm, None for fewer than two.
 
-    Of more than 5,000 pictures an even sample is compared with all, and counts are scaled to all pairs.
+    families: image ids of pictures that were made of each other, of which no pair is counted. Of more than
+    5,000 pictures an even sample is compared with all, and counts are scaled to
+    all pairs.
     """
     known = _comparable(features)
     if len(known) < 2:
         return None
     values = {key: int(feature.phash[0], 16) for key, feature in known.items()}
-    merged = np.zeros(_BITS)
+    merged, review, kin = np.zeros(_BITS), np.zeros(_BITS), np.zeros(_BITS)
     group: dict[str, str] = {}
     for cluster in clusters:
-        members = [key for key in (cluster.keeper, *(m.image_id for m in cluster.dropped)) if key in values]
+        members = [cluster.keeper, *(member.image_id for member in cluster.dropped)]
         group |= dict.fromkeys(members, cluster.cluster_id)
-        hashes = np.array([values[key] for key in members], dtype=np.uint64)
-        merged += _among(hashes, len(hashes)) if len(hashes) > 1 else 0
-    review = np.zeros(_BITS)
+        merged += _within(members, values)
+    for family in families:
+        kin += _within(family, values)
     for pair in pairs:
         both = pair.first in values and pair.second in values
         if not both or group.get(pair.first, pair.first) == group.get(pair.second, pair.second):
@@ -103,7 +106,7 @@ def distances(
         counted[(values[pair.first] ^ values[pair.second]).bit_count()] += 1
     hashes = np.array([values[key] for key in sorted(values)], dtype=np.uint64)
     rows = min(len(hashes), max(1, _MOST_COMPARISONS // len(hashes)))
-    other = np.maximum(_among(hashes, rows) - merged - review, 0)
+    other = np.maximum(_among(hashes, rows) - merged - review - kin, 0)
     return Distances(len(hashes), merged, review, other, exact=rows == len(hashes))
 
 
@@ -141,6 +144,12 @@ def _comparable(features: Mapping[str, PictureFeatures]) -> dict[str, PictureFea
         for key, feature in features.items()
         if feature.informative and feature.algorithm == commonest and feature.phash
     }
+
+
+def _within(keys: Iterable[str], values: Mapping[str, int]) -> Counts:
+    """Return the number of pairs by distance among a few pictures; shape (65,)."""
+    hashes = np.array([values[key] for key in keys if key in values], dtype=np.uint64)
+    return _among(hashes, len(hashes)) if len(hashes) > 1 else np.zeros(_BITS)
 
 
 def _among(hashes: npt.NDArray[np.uint64], rows: int) -> Counts:

@@ -89,7 +89,7 @@ def duplicate_gallery(
     parts = _parts(waiting, groups, plain, assets)
     names = [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, len(parts) + 1)]
     names[0] = out
-    found = distances(clusters, pairs, known)
+    found = distances(clusters, pairs, known, _families(assets))
     merges = {frozenset((pair.first, pair.second)): pair for pair in pairs}
     for part, page in zip(parts, names, strict=True):
         thumbnails = Thumbnails(_shown(part, assets), read)
@@ -112,6 +112,14 @@ def duplicate_gallery(
             styles=thumbnails.styles(),
         )
     return out
+
+
+def _families(assets: Mapping[str, ImageAsset]) -> list[list[str]]:
+    """Return the pictures that have views made of them, each with its views."""
+    of: dict[str, list[str]] = {}
+    for key, asset in sorted(assets.items()):
+        of.setdefault(asset.parent or key, []).append(key)
+    return [family for family in of.values() if len(family) > 1]
 
 
 def _parts(

@@ -111,7 +111,8 @@ def file_stem(category: str) -> str:
 
 
 def _title(key: str, names: Mapping[str, str]) -> str:
-    return names.get(key) or key.replace("_", " ").strip().capitalize() or "Without a category"
+    title = names.get(key) or key.replace("_", " ").strip() or "without a category"
+    return title[:1].upper() + title[1:]
 
 
 def _ordered(seen: Iterable[SeenPicture]) -> list[SeenPicture]:

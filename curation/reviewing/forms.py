@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from curation.errors import Reason, Rejected
 from curation.ids import short_id
 from curation.records import Annotation, ImageRole, ProbeVote
 from curation.reviewing.desk import RawAnnotation
+from curation.reviewing.payloads import (
+    LONGEST_COMMENT,
+    Control,
+    MalformedError,
+    Payload,
+    TaskKeys,
+    one_of,
+    read_controls,
+    read_payload,
+    some_of,
+    text_of,
+)
 
 TEXT_VERDICTS = ("ok", "fix", "wrong")
 PROBE_VERDICTS = ("ok", "fix", "drop")
@@ -26,10 +37,7 @@ REASONS = (
     "duplicate",
     "other",
 )
-_MOST_BYTES = 1_000_000
 _LONGEST_TEXT = 20_000
-LONGEST_COMMENT = 2_000
-_PROBE_CONTROL = re.compile(r"(q_verdict|q_question|q_answer)_([0-9]{1,2})")
 
 
 @dataclass(frozen=True)
@@ -86,61 +94,6 @@ def _control(name: str, target: str, kind: str, value: dict[str, Any]) -> dict[s
     }
 
 
-class Choices(BaseModel):
-    """What was chosen in a control."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    choices: list[str] = Field(min_length=1, max_length=20)
-
-
-class Texts(BaseModel):
-    """What was written in a control."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    text: list[str] = Field(min_length=1, max_length=1)
-
-
-class Control(BaseModel):
-    """One control of a form, filled in."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-    from_name: str = Field(max_length=40)
-    type: Literal["choices", "textarea"]
-    value: Choices | Texts
-
-
-class Answer(BaseModel):
-    """An annotation as Label Studio stores it."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-    id: int
-    result: list[Control] = Field(max_length=200)
-    was_cancelled: bool
-    updated_at: str = Field(min_length=10, max_length=40)
-    lead_time: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-
-
-class TaskKeys(BaseModel):
-    """The keys by which an annotation finds its task."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-    task_key: str = Field(max_length=200)
-    item_id: str = Field(min_length=1, max_length=180)
-
-
-class Payload(BaseModel):
-    """The content of a raw annotation, of any kind of task."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    annotation: Answer
-    task: TaskKeys
-    annotator: str = Field(min_length=3, max_length=256)
-    queue: str
-
-
-P = TypeVar("P", bound=Payload)
-
-
 class _Task(TaskKeys):
     probe_ids: list[str] = Field(max_length=50)
     image_roles: list[ImageRole] = Field(max_length=20)
@@ -149,10 +102,6 @@ class _Task(TaskKeys):
 class _Payload(Payload):
     task: _Task
     queue: Literal["review", "adjudication"]
-
-
-class MalformedError(ValueError):
-    """What is wrong with an annotation, in words for a person."""
 
 
 def parse(raw: RawAnnotation, raw_sha256: str) -> Annotation | Rejected:
@@ -203,42 +152,6 @@ def _payload(raw: RawAnnotation) -> _Payload:
     return payload
 
 
-def read_payload(raw: RawAnnotation, kind: type[P]) -> P:
-    """Return the content of a raw annotation as a kind of payload; raises MalformedError in plain words."""
-    if len(raw.raw) > _MOST_BYTES:
-        raise MalformedError(f"it has {len(raw.raw)} bytes")
-    try:
-        payload = kind.model_validate_json(raw.raw)
-    except ValidationError as error:
-        # pydantic's own message quotes the input, which is not for our logs
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:100]
-        problem = "it is not JSON" if first["type"] == "json_invalid" else f"{place}: {first['type']}"
-        raise MalformedError(problem) from None
-    named = (str(payload.annotation.id), payload.task.task_key, payload.annotator, payload.queue)
-    if named != (raw.annotation_id, raw.task_key, raw.annotator, raw.queue):
-        raise MalformedError("its content belongs to another annotation")
-    return payload
-
-
-def read_controls(result: list[Control], choices: set[str], texts: set[str]) -> dict[str, list[str]]:
-    """Return what was entered by control name; choices, texts: the controls of the interface.
-
-    Raises MalformedError for another control, one of another type, and one that comes twice.
-    """
-    entered: dict[str, list[str]] = {}
-    for control in result:
-        chosen = isinstance(control.value, Choices)
-        if control.from_name not in (choices if chosen else texts) or (control.type == "choices") != chosen:
-            name = control.from_name if _PROBE_CONTROL.fullmatch(control.from_name) else "a control"
-            raise MalformedError(f"{name} is not in the interface or has another type")
-        if control.from_name in entered:
-            raise MalformedError(f"{control.from_name} comes twice")
-        value = control.value
-        entered[control.from_name] = value.choices if isinstance(value, Choices) else value.text
-    return entered
-
-
 def _controls(result: list[Control], probes: int) -> dict[str, list[str]]:
     """Return what was entered by control name, with every name and type checked."""
     choices = {"original_verdict", "edited_verdict", "decision", "reasons", "bad_images"}
@@ -252,7 +165,7 @@ def _form(entered: dict[str, list[str]], probe_ids: tuple[str, ...], roles: tupl
     decision = one_of(entered, "decision", DECISIONS)
     original = one_of(entered, "original_verdict", TEXT_VERDICTS)
     edited = one_of(entered, "edited_verdict", TEXT_VERDICTS)
-    reasons = _some_of(entered, "reasons", REASONS)
+    reasons = some_of(entered, "reasons", REASONS)
     if decision != "approve" and not reasons:
         raise MalformedError(f"{decision} needs a reason")
     return Form(
@@ -262,7 +175,7 @@ def _form(entered: dict[str, list[str]], probe_ids: tuple[str, ...], roles: tupl
         original_fix=_fix(entered, "original_fix") if original == "fix" else None,
         edited_fix=_fix(entered, "edited_fix") if edited == "fix" else None,
         probes=tuple(_probe_vote(entered, index, probe_id) for index, probe_id in enumerate(probe_ids)),
-        bad_images=_some_of(entered, "bad_images", tuple(role.value for role in roles)),
+        bad_images=some_of(entered, "bad_images", tuple(role.value for role in roles)),
         reasons=reasons,
         comment=text_of(entered, "comment", LONGEST_COMMENT) or "",
     )
@@ -279,33 +192,8 @@ def _probe_vote(entered: dict[str, list[str]], index: int, probe_id: str) -> Pro
     return ProbeVote(probe_id=probe_id, verdict=verdict, question=question, answer=answer)
 
 
-def one_of(entered: dict[str, list[str]], name: str, allowed: tuple[str, ...]) -> str:
-    """Return the one choice of a control; raises MalformedError for none, two, or one not offered."""
-    chosen = _some_of(entered, name, allowed)
-    if len(chosen) != 1:
-        raise MalformedError(f"{name} needs one choice and has {len(chosen)}")
-    return chosen[0]
-
-
-def _some_of(entered: dict[str, list[str]], name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    chosen = entered.get(name, [])
-    if len(set(chosen)) != len(chosen) or not set(chosen) <= set(allowed):
-        raise MalformedError(f"{name} has a choice that the interface does not offer, or one twice")
-    return tuple(choice for choice in allowed if choice in chosen)
-
-
 def _fix(entered: dict[str, list[str]], name: str) -> str:
     text = text_of(entered, name, _LONGEST_TEXT)
     if text is None:
         raise MalformedError(f"{name} is missing")
     return text
-
-
-def text_of(entered: dict[str, list[str]], name: str, longest: int) -> str | None:
-    """Return what was written in a control, None for nothing; raises MalformedError when it is too long."""
-    text = entered.get(name, [""])[0].strip()
-    if len(text) > longest:
-        raise MalformedError(f"{name} has {len(text)} characters, at most {longest} are allowed")
-    if "\0" in text:
-        raise MalformedError(f"{name} has a null character")
-    return text or None

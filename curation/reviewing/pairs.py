@@ -8,13 +8,14 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from markupsafe import Markup
-from pydantic import Field
 
 from curation.errors import Reason, Rejected
 from curation.ids import short_id
 from curation.records import ImageAsset, Record, Sha256
 from curation.reviewing.desk import RawAnnotation
-from curation.reviewing.forms import (
+from curation.reviewing.interface import Interface
+from curation.reviewing.markup import element, picture
+from curation.reviewing.payloads import (
     LONGEST_COMMENT,
     MalformedError,
     Payload,
@@ -24,8 +25,6 @@ from curation.reviewing.forms import (
     read_payload,
     text_of,
 )
-from curation.reviewing.interface import Interface
-from curation.reviewing.markup import element, picture
 
 QUEUE = "duplicates"
 SAME, DIFFERENT, CANNOT_TELL = ANSWERS = ("same", "different", "cannot tell")
@@ -149,7 +148,6 @@ class _PairKeys(TaskKeys):
 class _PairPayload(Payload):
     task: _PairKeys
     queue: Literal["duplicates"]
-    annotator: str = Field(min_length=3, max_length=256)
 
 
 def _vote(payload: _PairPayload, raw_sha256: str) -> PairVote:

@@ -40,6 +40,13 @@ def test_pictures_without_an_informative_hash_are_left_out() -> None:
     assert distances([], [], {"a": known["a"], "c": known["c"]}) is None
 
 
+def test_a_picture_and_the_views_made_of_it_are_no_pair() -> None:
+    known = {key: features(key, value) for key, value in {"a": 0, "a-crop": 1, "a-flip": 3, "b": 255}.items()}
+    found = distances([], [], known, [["a", "a-crop", "a-flip"]])
+    assert found is not None
+    assert (found.other.sum(), found.first_other) == (3, 6)
+
+
 def test_of_many_pictures_a_sample_is_scaled_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("curation.galleries.distances._MOST_COMPARISONS", 100_000)
     chance = random.Random(4)
