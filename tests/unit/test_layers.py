@@ -85,7 +85,7 @@ def test_a_third_party_system_lives_in_one_folder(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=module_of)
 def test_files_and_functions_are_short(path: Path) -> None:
     text = path.read_text()
-    limit = 450 if module_of(path) == "curation.records" else MAX_FILE  # the one file of all types
+    limit = 480 if module_of(path) == "curation.records" else MAX_FILE  # the one file of all types
     assert text.count("\n") <= limit
     kinds = ast.FunctionDef | ast.AsyncFunctionDef
     functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, kinds)]
