@@ -13,7 +13,7 @@ from curation.collecting.wikimedia.action_api import ActionApi, followed
 from curation.collecting.wikimedia.articles import Wikipedia
 from curation.collecting.wikimedia.commons import candidate
 from curation.collecting.wikimedia.entities import Wikidata
-from curation.collecting.wikimedia.fine_types import fine_type
+from curation.collecting.wikimedia.fine_types import fine_type, singular
 from curation.collecting.wikimedia.origins import origin_of
 from curation.collecting.wikimedia.sparql import QueryService
 from curation.errors import PrerequisiteError, TransientError
@@ -66,6 +66,14 @@ def test_the_origin_is_told_from_format_and_categories(
 )
 def test_a_subject_is_called_by_the_longest_noun_that_fits(texts: tuple[str, ...], noun: str) -> None:
     assert fine_type(("bird", "tower", "bird of prey", "bridge"), texts, "else") == noun
+
+
+@pytest.mark.parametrize(
+    ("name", "one"),
+    [("aerial animals", "aerial animal"), ("person", "person"), ("grass", "grass"), ("cactus", "cactus")],
+)
+def test_a_category_lends_its_name_in_the_singular(name: str, one: str) -> None:
+    assert singular(name) == one
 
 
 def test_titles_are_followed_even_in_a_circle() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from curation.collecting.wikimedia.articles import Article, Wikipedia
 from curation.collecting.wikimedia.entities import Label, Wikidata
-from curation.collecting.wikimedia.fine_types import fine_type
+from curation.collecting.wikimedia.fine_types import fine_type, singular
 from curation.collecting.wikimedia.plain_text import clean_line
 from curation.collecting.wikimedia.sparql import Member, QueryService
 from curation.errors import Reason, Rejected, TransientError
@@ -55,7 +55,7 @@ def subject_of(
         return Rejected(key, Reason.NO_SOURCE_TEXT, message)
     described = label.description if label else ""
     nouns = category.fine_types
-    usual = found.kind or (nouns[0] if nouns else category.name)
+    usual = found.kind or singular(category.name)
     return Subject(
         subject_id=label.qid if label else article.subject_id,
         name=(label.name if label else "") or article.name,
@@ -174,7 +174,9 @@ class Discovery:
                     del streams[top]
                     continue
                 seen.add(member.qid)
-                kind = labels[top].name if top in labels else ""
+                # Of a taxon the label is mostly Latin: 'the Chiroptera in the image' is no question.
+                named = top in labels and category.wikidata_property != "P171"
+                kind = labels[top].name if named else ""
                 yield Found(member.qid, member.title, member.qid, None, kind)
         if late:
             raise late[0]

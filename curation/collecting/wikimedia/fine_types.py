@@ -17,3 +17,8 @@ def fine_type(nouns: Sequence[str], texts: Sequence[str], otherwise: str) -> str
             if re.search(rf"\b{re.escape(noun)}s?\b", text, re.IGNORECASE):
                 return noun
     return otherwise
+
+
+def singular(name: str) -> str:
+    """Return the name of a category as one of its members is called: 'aerial animals' is 'aerial animal'."""
+    return name[:-1] if re.search(r"[^aious]s$", name) else name
