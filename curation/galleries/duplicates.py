@@ -69,7 +69,7 @@ def duplicate_gallery(
     assets: Mapping[str, ImageAsset],
     read: Callable[[str], bytes],
     out: Path,
-    features: Mapping[str, PictureFeatures] | None = None,
+    features: Mapping[str, PictureFeatures],
 ) -> Path:
     """Write the page of duplicates and return `out`; more than 1,000 pictures go on in -2, -3 and so forth.
 
@@ -78,14 +78,14 @@ def duplicate_gallery(
     pictures of which a hash says nothing. Self-contained: no script, nothing from elsewhere. The same
     records give the same bytes.
 
-    pairs: merges and reviews; others are left out. assets, features: by image id. read: derivative_sha256
-    to bytes.
+    pairs: merges and reviews; others are left out. assets, features: by image id; features of others are
+    left out. read: derivative_sha256 to bytes.
     """
-    known = features or {}
+    known = {key: features[key] for key in sorted(assets) if key in features}
     waiting = [pair for pair in pairs if pair.verdict is PairVerdict.REVIEW]
     waiting.sort(key=lambda pair: (_bits(pair, known) or 0, pair.first, pair.second))
     groups = sorted(clusters, key=lambda group: (-_doubt(group), group.cluster_id))
-    plain = [assets[key] for key in sorted(known) if not known[key].informative and key in assets]
+    plain = [assets[key] for key, feature in known.items() if not feature.informative]
     parts = _parts(waiting, groups, plain, assets)
     names = [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, len(parts) + 1)]
     names[0] = out

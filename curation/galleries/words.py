@@ -17,17 +17,21 @@ _TRANSFORMS = {
     Transform.ROTATED: "turned by a few degrees",
     Transform.IDENTICAL: "the same file",
 }
+# In the order in which they are shown; others follow by name.
 _MEASURES = {
+    "correlation": "structure (1 agrees)",
+    "without": "without the worst eighth",
+    "colour": "colour (1 agrees)",
+    "colour_difference": "colour apart",
+    "worst": "worst block",
+    "fourth": "fourth worst",
+    "spot": "worst spot",
+    "spot_colour": "worst spot of colour",
+    "difference": "mean difference",
+    "covered": "overlap",
     "phash": "pHash bits",
     "dhash": "dHash bits",
     "pdq": "PDQ bits",
-    "correlation": "structure (1 agrees)",
-    "without": "without the worst eighth",
-    "worst": "worst block (grey levels)",
-    "fourth": "fourth worst block",
-    "colour": "colour (1 agrees)",
-    "colour_difference": "colour apart (levels)",
-    "difference": "mean difference (levels)",
 }
 
 
@@ -37,8 +41,9 @@ def transform_words(pair: DuplicatePair) -> str:
 
 
 def measured(pair: DuplicatePair) -> list[tuple[str, str]]:
-    """Return what was measured as (what it is, number), by the names of the measures."""
+    """Return what was measured as (what it is, number); differences are in grey levels of 255."""
+    place = {name: number for number, name in enumerate(_MEASURES)}
+    names = sorted(pair.measures, key=lambda name: (place.get(name, len(place)), name))
     return [
-        (_MEASURES.get(name, name.replace("_", " ")), f"{round(value, 3):g}")
-        for name, value in sorted(pair.measures.items())
+        (_MEASURES.get(name, name.replace("_", " ")), f"{round(pair.measures[name], 3):g}") for name in names
     ]

@@ -26,7 +26,7 @@ def test_a_group_shows_the_keeper_first_then_the_least_sure(tmp_path: Path) -> N
     assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c")}
     compared = pair("img-a", "img-c", PairVerdict.MERGE, transform=Transform.CROPPED)
     found = group("img-b", ("img-a", 1), ("img-c", 9))
-    page = duplicate_gallery([found], [compared], assets, shelf.__getitem__, tmp_path / "new" / "d.html")
+    page = duplicate_gallery([found], [compared], assets, shelf.__getitem__, tmp_path / "new" / "d.html", {})
     html = page.read_text()
     places = [html.index(words) for words in ('class="keeper"', "most pixels", "9 bits off", "1 bits off")]
     assert places == sorted(places)
@@ -39,7 +39,7 @@ def test_a_dropped_picture_says_how_it_comes_from_the_keeper(tmp_path: Path) -> 
     assets = {name: asset(name, shelf) for name in ("img-a", "img-b")}
     compared = pair("img-a", "img-b", PairVerdict.MERGE, ruled=True, measures={"dhash": 3.0})
     html = duplicate_gallery(
-        [group("img-b", ("img-a", 31))], [compared], assets, shelf.__getitem__, tmp_path / "d.html"
+        [group("img-b", ("img-a", 31))], [compared], assets, shelf.__getitem__, tmp_path / "d.html", {}
     ).read_text()
     for words in ("31 bits", "mirrored left to right", "ruled by a person", "dHash bits</dt><dd>3<"):
         assert words in html
@@ -69,7 +69,7 @@ def test_a_picture_that_comes_twice_is_embedded_once(tmp_path: Path) -> None:
     shelf: dict[str, bytes] = {}
     assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c")}
     pairs = [pair("img-a", "img-b"), pair("img-a", "img-c")]
-    html = duplicate_gallery([], pairs, assets, shelf.__getitem__, tmp_path / "d.html").read_text()
+    html = duplicate_gallery([], pairs, assets, shelf.__getitem__, tmp_path / "d.html", {}).read_text()
     assert html.count("data:image/jpeg;base64,") == 3
     assert html.count('class="pic p0"') == 2
 
@@ -91,7 +91,7 @@ def test_more_pictures_than_a_page_holds_go_on_in_the_next(
     shelf: dict[str, bytes] = {}
     assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c", "img-d", "img-e")}
     pairs = [pair("img-a", "img-b"), pair("img-b", "img-c"), pair("img-d", "img-e")]
-    out = duplicate_gallery([], pairs, assets, shelf.__getitem__, tmp_path / "d.html")
+    out = duplicate_gallery([], pairs, assets, shelf.__getitem__, tmp_path / "d.html", {})
     first, second = Page(out.read_text()), Page((tmp_path / "d-2.html").read_text())
     assert "rule img-b img-c" in first.text
     assert "rule img-d img-e" not in first.text
@@ -113,6 +113,6 @@ def test_the_same_records_give_the_same_bytes_in_any_order(tmp_path: Path) -> No
 
 
 def test_no_duplicates_is_a_page_too(tmp_path: Path) -> None:
-    html = duplicate_gallery([], [], {}, {}.__getitem__, tmp_path / "d.html").read_text()
+    html = duplicate_gallery([], [], {}, {}.__getitem__, tmp_path / "d.html", {}).read_text()
     assert "No pair is in doubt" in html
     assert "Nothing to show" in html

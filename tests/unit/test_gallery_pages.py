@@ -90,7 +90,9 @@ def test_hostile_names_make_no_tag_no_link_and_no_script(hostile: str, tmp_path:
     ]
     category_sheets(seen, shelf.__getitem__, tmp_path / "s", {"building": hostile})
     doubtful = pair("img-a", "img-b", reason=told, measures={told: 1.5})
-    duplicate_gallery([], [doubtful], {"img-a": one, "img-b": other}, shelf.__getitem__, tmp_path / "d.html")
+    duplicate_gallery(
+        [], [doubtful], {"img-a": one, "img-b": other}, shelf.__getitem__, tmp_path / "d.html", {}
+    )
     for path in tmp_path.rglob("*.html"):
         page = Page(path.read_text("utf-8"))
         assert not page.tags & {"script", "iframe", "svg", "object", "embed", "base", "form", "link"}
