@@ -250,8 +250,7 @@ def main() -> int:
 
 
 def _against(row: Row, rows: dict[str, Row]) -> tuple[str, str]:
-    pairs = zip(row.rounds, rows["bare aiohttp"].rounds, strict=False)
-    ratio = statistics.median(ours / bare for ours, bare in pairs)
+    ratio = row.typical / rows["bare aiohttp"].typical
     goal = ""
     if row.name == "mmke door":
         goal = f"at most {MOST_OF_BARE}x"

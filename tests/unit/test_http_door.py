@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
 
 import pytest
 import stamina
+from PIL import Image
 
 from curation.collecting.http.door import Door, FetchRefused
 from curation.collecting.http.exchange import TOKENS
@@ -17,7 +19,14 @@ from tests.loopback import Answer, Loopback, redirect
 from tests.unit.http_doors import JPEG, picture, record, through
 from warehouse.artefacts import Artefacts
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"p" * 900
+
+def _png() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (120, 100), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+PNG = _png()
 
 
 def test_a_picture_is_kept_with_its_record_and_never_asked_for_again(tmp_path: Path) -> None:
@@ -41,7 +50,9 @@ def test_a_picture_is_kept_with_its_record_and_never_asked_for_again(tmp_path: P
         (Answer(b"no", 403), Reason.FETCH_FAILED),
         (Answer(b"<html>blocked</html>"), Reason.NOT_AN_IMAGE),
         (Answer(b'{"error": 1}'), Reason.NOT_AN_IMAGE),
-        (Answer(b""), Reason.NOT_AN_IMAGE),
+        (Answer(b""), Reason.IMAGE_EMPTY),
+        (Answer(b"II*\x00" + b"a" * 900), Reason.IMAGE_FORMAT_NOT_ALLOWED),
+        (Answer(b"<?xml version='1.0'?><svg onload='x'/>"), Reason.IMAGE_FORMAT_NOT_ALLOWED),
         (Answer(JPEG, headers={"X-Robots-Tag": "noindex, noai"}), Reason.OPTED_OUT),
         (Answer(JPEG, headers={"TDM-Reservation": "1"}), Reason.OPTED_OUT),
         (Answer(JPEG * 200), Reason.IMAGE_TOO_LARGE),

@@ -1,4 +1,4 @@
-"""What a site allows, what an owner does not want, and what an answer's headers and bytes mean."""
+"""What a site allows, what an owner does not want, and how long a host asks us to wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 import stamina
 
 from curation.collecting.http.door import Door, HostLimits
-from curation.collecting.http.kinds import media_type_of
 from curation.collecting.http.replies import retry_after
 from curation.collecting.http.robots import opted_out
 from curation.collecting.port import Fetched
@@ -156,25 +155,3 @@ def test_other_wishes_are_not_ours(value: str) -> None:
 )
 def test_retry_after_in_all_its_forms(value: str, seconds: float | None) -> None:
     assert retry_after(value, datetime(2026, 11, 23, 12, tzinfo=UTC)) == seconds
-
-
-@pytest.mark.parametrize(
-    ("head", "kind"),
-    [
-        (b"\xff\xd8\xff\xe1", "image/jpeg"),
-        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
-        (b"RIFF\x00\x00\x00\x00WAVEfmt ", ""),
-        (b"\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1miaf", "image/avif"),
-        (b"\x00\x00\x00\x1cftypmif1\x00\x00\x00\x00mif1avifmiaf", "image/avif"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "image/heif"),
-        (b"GIF89a\x01", "image/gif"),
-        (b"II*\x00\x08", "image/tiff"),
-        (b"\xef\xbb\xbf<?xml version='1.0'?><svg xmlns=", "image/svg+xml"),
-        (b"  <!DOCTYPE html>", "text/html"),
-        (b"%PDF-1.7", "application/pdf"),
-        (b"", ""),
-        (b"\xff\xd8", ""),
-    ],
-)
-def test_the_first_bytes_say_what_it_is(head: bytes, kind: str) -> None:
-    assert media_type_of(head) == kind

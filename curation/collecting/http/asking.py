@@ -15,10 +15,9 @@ import stamina
 from yarl import URL
 
 from curation.collecting.http.addresses import AddressRefused, checked
-from curation.collecting.http.exchange import TOKENS, Ask, Exchange
+from curation.collecting.http.exchange import HEAD_BYTES, TOKENS, Ask, Exchange
 from curation.collecting.http.hosts import Hosts
 from curation.collecting.http.keeper import Keeper
-from curation.collecting.http.kinds import ACCEPTED, HEAD_BYTES, media_type_of
 from curation.collecting.http.records import Entry, FetchRecord, FetchRefused, FetchStore
 from curation.collecting.http.replies import (
     OF_INTEREST,
@@ -34,11 +33,13 @@ from curation.collecting.http.robots import KEPT_FOR, MAX_ROBOTS_BYTES, Robots, 
 from curation.collecting.http.settings import DoorSettings
 from curation.collecting.port import Fetched
 from curation.errors import PrerequisiteError, Reason, Rejected, TransientError
+from curation.headers import read_header
 from curation.ids import sha256_bytes
 
 Found = TypeVar("Found")
 _log = logging.getLogger("mmke.http")
 _LONGEST_HEADER = 300  # characters of a header that go into a record
+_NO_PICTURE = frozenset({Reason.IMAGE_EMPTY, Reason.IMAGE_FORMAT_NOT_ALLOWED, Reason.NOT_AN_IMAGE})
 _API_PAUSE = 5.0  # seconds, as MediaWiki's manual of maxlag says
 
 
@@ -127,7 +128,7 @@ class Asking:
                 raise _wrong_name(reply)
             if reply.status != 200:
                 raise Refusal(Reason.FETCH_FAILED, f"the host answers {reply.status}: {reply.said}", reply)
-            record = _record(url, reply, media_type_of(reply.body[:HEAD_BYTES]))
+            record = _record(url, reply, _media_type(reply.body[:HEAD_BYTES]))
             if (
                 before
                 and before.sha256
@@ -205,7 +206,7 @@ class Asking:
     async def _keep_refusal(self, name: str, url: str, refusal: Refusal) -> None:
         _log.info("%s: %s", printable(url), refusal.detail)
         if refusal.is_final:
-            record = _record(url, refusal.reply or Reply(0, "", {}, b""), refusal.found)
+            record = _record(url, refusal.reply or Reply(0, "", {}, b""))
             fields = {"reason": refusal.reason, "detail": refusal.detail, "limit": refusal.limit}
             await self._keep(name, record.model_copy(update=fields))
 
@@ -262,11 +263,16 @@ def _check_head(reply: Reply) -> None:
 
 
 def _check_start(reply: Reply, head: bytes) -> None:
-    found = media_type_of(head)
-    if found not in ACCEPTED:
-        kind = found or "no kind of picture"
-        detail = f"the first bytes are those of {kind}; the host says {reply.media_type or 'nothing'}"
-        raise Refusal(Reason.NOT_AN_IMAGE, printable(detail), reply, found=found)
+    """Refuse a body that is no picture which we read; limits of size are for later, when all is here."""
+    found = read_header("", head)
+    if isinstance(found, Rejected) and found.reason in _NO_PICTURE:
+        detail = f"{found.detail}; the host says {reply.media_type or 'nothing'}"
+        raise Refusal(found.reason, printable(detail), reply)
+
+
+def _media_type(head: bytes) -> str:
+    found = read_header("", head)
+    return "" if isinstance(found, Rejected) else f"image/{found.kind.lower()}"
 
 
 def _is_wikimedia(reply: Reply, settings: DoorSettings) -> bool:

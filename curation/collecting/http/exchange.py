@@ -16,13 +16,13 @@ from yarl import URL
 from curation.collecting.http.addresses import AddressRefused, CheckedResolver, checked, host_of
 from curation.collecting.http.deadline import Deadline
 from curation.collecting.http.hosts import Host, Hosts, Room
-from curation.collecting.http.kinds import HEAD_BYTES
 from curation.collecting.http.replies import Busy, Passing, Refusal, Reply, check_passing, flat_headers
 from curation.collecting.http.robots import AGENT
 from curation.collecting.http.settings import DoorSettings
 from curation.errors import PrerequisiteError, Reason, TransientError
 
 MAX_HOPS = 5
+HEAD_BYTES = 512  # enough to see what a body is
 MAX_ERROR_BYTES = 16 * 1024  # of a body that only says what went wrong
 BODIES_IN_MEMORY = 8  # of the largest size; smaller ones fit in their place
 # The environment variable with the access token of an API; it goes to this host and to no other.

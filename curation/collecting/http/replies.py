@@ -82,17 +82,16 @@ class Refusal(Exception):  # noqa: N818 - a verdict on one request, turned into 
         reply: Reply | None = None,
         *,
         limit: int | None = None,
-        found: str = "",
         is_final: bool = True,
     ) -> None:
         """Remember why.
 
-        reply: what was answered, None when nothing was. limit: the size that was too small, in bytes. found:
-        the media type by the first bytes. is_final: a later run need not ask again.
+        reply: what was answered, None when nothing was. limit: the size that was too small, in bytes.
+        is_final: a later run need not ask again.
         """
         super().__init__(detail)
         self.reason, self.detail, self.reply = reason, detail, reply
-        self.limit, self.found, self.is_final = limit, found, is_final
+        self.limit, self.is_final = limit, is_final
 
 
 def flat_headers(headers: Mapping[str, str]) -> dict[str, str]:
