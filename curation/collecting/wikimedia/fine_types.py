@@ -21,4 +21,4 @@ def fine_type(nouns: Sequence[str], texts: Sequence[str], otherwise: str) -> str
 
 def singular(name: str) -> str:
     """Return the name of a category as one of its members is called: 'aerial animals' is 'aerial animal'."""
-    return name[:-1] if re.search(r"[^aious]s$", name) else name
+    return name[:-1] if re.search(r"(?<!specie)(?<![aious])s$", name) else name

@@ -145,7 +145,7 @@ class QueryService:
         answer = as_dict(
             await self._door.json(
                 self._endpoint,
-                form={"query": query, "format": "json"},
+                form={"query": query},
                 accept="application/sparql-results+json",
             )
         )
