@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -109,6 +110,15 @@ class Settings(BaseModel):
             if entry not in (*DEFAULT_ALLOWED, known):
                 hint = f"write {known}" if known else "no source's licence text would ever be read as it"
                 raise ValueError(f"{entry!r} is not the SPDX id of a licence that we know; {hint}")
+        return value
+
+    @field_validator("sources")
+    @classmethod
+    def _names_of_their_own(cls, value: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names = Counter(getattr(source, "name", source.kind) for source in value)
+        for name, times in names.items():
+            if times > 1:
+                raise ValueError(f"{times} sources are called {name}; give each a name of its own")
         return value
 
     @property

@@ -51,9 +51,9 @@ def offer(name: str, subject_id: str, licence: str | None = "CC0") -> ImageCandi
 class Source:
     """Subjects with the answers that their pictures give: bytes, a refusal or an error."""
 
-    def __init__(
-        self, listed: Mapping[str, Sequence[Any]], category: str = "building", name: str = "fake"
-    ) -> None:
+    name = "fake"
+
+    def __init__(self, listed: Mapping[str, Sequence[Any]], category: str = "building") -> None:
         """Keep the answers."""
         self._listed, self._category = listed, category
         self.fetched: list[str] = []
