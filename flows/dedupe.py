@@ -1,55 +1,112 @@
-"""The dedupe stage: one picture kept of each that was collected twice, with the reason."""
+"""The dedupe stage: one picture kept of each that was collected twice; doubts go to people."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from prefect import flow
 
-from curation.deduplicating.clusters import cluster, rejections
-from curation.deduplicating.hashes import ALGORITHM, hash_asset
-from curation.errors import Rejected
+from curation.deduplicating.candidates import Candidate, candidates
+from curation.deduplicating.checking import Checker
+from curation.deduplicating.clusters import cluster, rejections, ruled, without_views
+from curation.deduplicating.features import algorithm, picture_features
+from curation.deduplicating.leakage import Finding, Leak
+from curation.deduplicating.rulings import Ruling, Same, person, read_rulings, unmatched
+from curation.deduplicating.rulings import rule as add_ruling
+from curation.errors import PrerequisiteError, Rejected
 from curation.galleries import duplicate_gallery
-from curation.records import ImageAsset, ImageHashes, Outcome, StageCount
+from curation.ids import sha256_json
+from curation.records import (
+    DuplicateCluster,
+    DuplicatePair,
+    ImageAsset,
+    Outcome,
+    PairVerdict,
+    PictureFeatures,
+    StageCount,
+)
 from flows.chunks import in_chunks
-from flows.collect import PICTURES
+from flows.leakage import Released, earlier_releases, find_leaks, released_pictures, write_leaks
+from flows.ledger import PICTURES
 from flows.settings import Settings
+from flows.terminal import say_result
 from flows.wiring import artefacts
-from warehouse.store import Event, Store, open_store, outcome_event, record_event
+from warehouse.artefacts import Artefacts
+from warehouse.release import Release
+from warehouse.store import Event, Store, open_store, outcome_event, read_store, record_event
 
 STAGE = "dedupe"
+# Raised whenever the check itself changes, so that no verdict of an older one is taken for it.
+CHECK = "check 1"
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """What is compared: the collected pictures, and those of earlier releases that are not among them."""
+
+    assets: list[ImageAsset]
+    released: list[Released]
+    features: dict[str, PictureFeatures]
+
+    @property
+    def shown(self) -> list[ImageAsset | Released]:
+        """Return all of them, in the order of the rows."""
+        return [*self.assets, *self.released]
 
 
 @flow(name="dedupe", validate_parameters=False)
 def dedupe(settings: Settings) -> list[StageCount]:
-    """Hash what was collected, find clusters, keep the best of each; hashes are made once a picture."""
+    """Find pictures that show one photograph, keep the best of each, and say what people should look at.
+
+    Features are made once a picture and algorithm, pairs are checked once; people's rulings come last and
+    always hold. A picture in a pair in doubt is kept.
+    """
+    rulings = read_rulings(settings.dedupe.rulings)
     kept = artefacts(settings)
-    with open_store(settings.home) as store:
-        assets = collected(store)
-        category = dict(store.rows("SELECT subject_id, category FROM subject"))
-        known = {key: ImageHashes.model_validate(value) for key, value in store.payloads("hashes").items()}
-
-    def work(asset: ImageAsset) -> ImageHashes:
-        before = known.get(asset.image_id)
-        if before and before.sha256 == asset.sha256 and before.algorithm == ALGORITHM:
-            return before
-        return hash_asset(asset, kept.get(asset.derivative_sha256))
-
-    def keep(part: Sequence[ImageHashes]) -> None:
-        with open_store(settings.home) as store:
-            store.append([record_event("hashes", hashes.image_id, hashes) for hashes in part])
-
-    hashes = in_chunks(STAGE, assets, settings, work, keep)
-    clusters = cluster(assets, {h.image_id: h for h in hashes}, kept.get, settings.duplicate_radius)
-    dropped = {found.key: found for found in rejections(clusters)}
-    outcomes = [_outcome(asset, category[asset.subject_id], dropped.get(asset.image_id)) for asset in assets]
-    with open_store(settings.home) as store:
-        store.append([record_event("cluster", found.cluster_id, found) for found in clusters])
-        store.settle(STAGE, outcomes)
-        counts = [store.count(STAGE)]
-    by_id = {asset.image_id: asset for asset in assets}
-    duplicate_gallery(clusters, [], by_id, kept.get, settings.home / "galleries" / "duplicates.html")
+    releases = earlier_releases(settings)
+    pictures = _pictures(settings, kept, releases)
+    found = candidates(
+        [pictures.features[one.image_id] for one in pictures.shown],
+        lambda row: kept.get(pictures.features[pictures.shown[row].image_id].thumbnail_sha256),
+        settings.dedupe,
+    )
+    measured = _checked(pictures, found.pairs, settings, kept)
+    there = {asset.image_id for asset in pictures.assets}
+    inside = [pair for pair in measured if pair.first in there and pair.second in there]
+    pairs = without_views(pictures.assets, ruled(pictures.assets, inside, rulings))
+    clusters = cluster(pictures.assets, pairs)
+    counts = _settled(settings, pictures.assets, clusters, pairs)
+    outside = [pair for pair in measured if pair not in inside]
+    leaks = find_leaks(releases, pictures.assets, [*pairs, *outside])
+    write_leaks(leaks, settings.home / "galleries" / "leakage.csv")
+    shown = [pair for pair in pairs if pair.verdict is not PairVerdict.DISTINCT]
+    by_id = {asset.image_id: asset for asset in pictures.assets}
+    out = settings.home / "galleries" / "duplicates.html"
+    duplicate_gallery(clusters, shown, by_id, kept.get, out, pictures.features)
+    crowded = {pictures.shown[row].image_id: number for row, number in sorted(found.crowded.items())}
+    _tell(pairs, unmatched(rulings, (asset.sha256 for asset in pictures.assets)), leaks, crowded)
     return counts
+
+
+def rule(
+    settings: Settings, first: str, second: str, verdict: Same, *, note: str = "", who: str | None = None
+) -> Ruling:
+    """Add a ruling on two pictures (image ids, or sha256 of their bytes) to the rulings file and return it.
+
+    Raises PrerequisiteError for a picture that is not there, or two of the same bytes.
+    """
+    with read_store(settings.home) as store:
+        images = store.payloads("image")
+    found = []
+    for name in (first, second):
+        matches = {value["sha256"] for key, value in images.items() if name in (key, value["sha256"])}
+        if not matches:
+            message = f"there is no picture {name}; the gallery of duplicates shows the ids"
+            raise PrerequisiteError(message)
+        found.append(matches.pop())
+    one, other = found
+    return add_ruling(settings.dedupe.rulings, one, other, verdict, who=who or person(), note=note)
 
 
 def collected(store: Store) -> list[ImageAsset]:
@@ -65,6 +122,113 @@ def unique_pictures(store: Store) -> list[ImageAsset]:
     """Return the pictures that the dedupe stage keeps at present, in id order."""
     states = store.outcomes(STAGE)
     return [asset for asset in collected(store) if states.get(asset.image_id) == Outcome.KEPT]
+
+
+def _pictures(settings: Settings, kept: Artefacts, releases: Sequence[Release]) -> _Pictures:
+    """Return what is compared, with features: those that are there already are not made again."""
+    with open_store(settings.home) as store:
+        assets = collected(store)
+        known = {k: PictureFeatures.model_validate(v) for k, v in store.payloads("features").items()}
+    released = released_pictures(releases, assets, kept.put)
+
+    def work(one: ImageAsset | Released) -> PictureFeatures:
+        before = known.get(one.image_id)
+        if before and before.sha256 == one.sha256 and before.algorithm == algorithm():
+            return before
+        # From the derivative, which was decoded under limits once: nothing from outside is decoded again.
+        data = kept.get(one.derivative_sha256)
+        made = picture_features(one.image_id, data, kept.put, one.derivative_sha256)
+        return made.model_copy(update={"sha256": one.sha256})
+
+    def keep(part: Sequence[PictureFeatures]) -> None:
+        with open_store(settings.home) as store:
+            store.append([record_event("features", one.image_id, one) for one in part])
+
+    everything: list[ImageAsset | Released] = [*assets, *released]
+    made = in_chunks(STAGE, everything, settings, work, keep)
+    return _Pictures(assets, released, {one.image_id: one for one in made})
+
+
+def _checked(
+    pictures: _Pictures, found: Sequence[Candidate], settings: Settings, kept: Artefacts
+) -> list[DuplicatePair]:
+    """Return what the close look says of every candidate; no look is taken twice."""
+    shown = pictures.shown
+    checker = Checker(shown, pictures.features, kept.get, settings.dedupe)
+    rules = sha256_json([CHECK, algorithm(), settings.dedupe.model_dump(mode="json", exclude={"rulings"})])
+    with read_store(settings.home) as store:
+        before = store.payloads("check")
+
+    def made_by(one: Candidate) -> str:
+        bytes_of = [shown[row].derivative_sha256 for row in (one.first, one.second)]
+        return sha256_json([rules, *bytes_of, one.turns, one.whole, one.part])[:32]
+
+    def work(one: Candidate) -> tuple[str, DuplicatePair]:
+        name = made_by(one)
+        earlier = before.get(f"{shown[one.first].image_id}/{shown[one.second].image_id}")
+        if earlier and earlier["made_by"] == name:
+            return name, DuplicatePair.model_validate(earlier["pair"])
+        return name, checker.check(one)
+
+    def keep(part: Sequence[tuple[str, DuplicatePair]]) -> None:
+        events = [
+            Event(
+                "check",
+                f"{pair.first}/{pair.second}",
+                {"made_by": name, "pair": pair.model_dump(mode="json")},
+            )
+            for name, pair in part
+        ]
+        with open_store(settings.home) as store:
+            store.append(events)
+
+    return [pair for _, pair in in_chunks("pairs", found, settings, work, keep)]
+
+
+def _settled(
+    settings: Settings,
+    assets: Sequence[ImageAsset],
+    clusters: Sequence[DuplicateCluster],
+    pairs: Sequence[DuplicatePair],
+) -> list[StageCount]:
+    """Keep what was decided: pairs to merge or in doubt, groups, and where every picture stands."""
+    dropped = {found.key: found for found in rejections(clusters)}
+    alike = {f"{p.first}/{p.second}": p for p in pairs if p.ruled or p.verdict is not PairVerdict.DISTINCT}
+    with open_store(settings.home) as store:
+        category = dict(store.rows("SELECT subject_id, category FROM subject"))
+        outcomes = [_outcome(one, category[one.subject_id], dropped.get(one.image_id)) for one in assets]
+        stale = [
+            record_event("pair", key, _gone(DuplicatePair.model_validate(value)))
+            for key, value in store.payloads("pair").items()
+            if key not in alike
+        ]
+        store.append([*stale, *(record_event("pair", key, pair) for key, pair in alike.items())])
+        store.append([record_event("cluster", found.cluster_id, found) for found in clusters])
+        store.settle(STAGE, outcomes)
+        return [store.count(STAGE)]
+
+
+def _gone(pair: DuplicatePair) -> DuplicatePair:
+    return pair.model_copy(
+        update={"verdict": PairVerdict.DISTINCT, "reason": "no longer alike", "ruled": False}
+    )
+
+
+def _tell(
+    pairs: Sequence[DuplicatePair],
+    lost: Sequence[Ruling],
+    leaks: Sequence[Finding],
+    crowded: Mapping[str, int],
+) -> None:
+    """Print what people should know beside the counts."""
+    doubtful = sum(pair.verdict is PairVerdict.REVIEW for pair in pairs)
+    say_result(f"review     {doubtful} pairs in doubt, all kept until people rule (`mmke dedupe rule`)")
+    told = ", ".join(f"{leak.value} {sum(found.leak is leak for found in leaks)}" for leak in Leak)
+    say_result(f"leakage    {told} (galleries/leakage.csv)")
+    for ruling in lost:
+        say_result(f"ruling     {ruling.first[:12]} {ruling.second[:12]}: a picture that is not here")
+    for image_id, number in crowded.items():
+        say_result(f"crowded    {image_id} is near {number} others: not all of them were compared")
 
 
 def _outcome(asset: ImageAsset, category: str, dropped: Rejected | None) -> Event:

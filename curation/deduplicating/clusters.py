@@ -1,62 +1,114 @@
-"""Decides which pictures show the same photograph, keeps the best one, and says why."""
+"""Groups pictures that show the same photograph around the one that is kept, and says why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
-from curation.deduplicating.index import pairs_within
+from curation.deduplicating.rulings import Key, Ruling, pair_key
 from curation.errors import Reason, Rejected
 from curation.ids import short_id
-from curation.images import pixels_of
 from curation.licences import freedom
-from curation.records import ClusterMember, DuplicateCluster, ImageAsset, ImageHashes
+from curation.records import (
+    ClusterMember,
+    DuplicateCluster,
+    DuplicatePair,
+    ImageAsset,
+    PairVerdict,
+    Transform,
+)
 
 EXACT, NEAR = "exact", "near"
-_SIDE = 32
-_CELL = 8
-_LUMA = np.array([0.299, 0.587, 0.114])
-# Measured on derivatives: copies that were resized, recompressed or relit by a fifth pass, other
-# photographs of one subject, recoloured copies and objects on one background do not.
-_LEAST_CORRELATION = 0.95
-_MOST_CELL_ERROR = 24.0
-_MOST_CHROMA_ERROR = 9.0
-_LEAST_CONTRAST = 8.0
-
-Pixels = npt.NDArray[np.float64]
+_AS_IT_IS = frozenset({Transform.SAME, Transform.IDENTICAL})
 
 
-def cluster(
-    assets: Sequence[ImageAsset],
-    hashes: Mapping[str, ImageHashes],
-    read: Callable[[str], bytes],
-    radius: int = 6,
-) -> list[DuplicateCluster]:
+def ruled(
+    assets: Sequence[ImageAsset], pairs: Sequence[DuplicatePair], rulings: Mapping[Key, Ruling]
+) -> list[DuplicatePair]:
+    """Return the pairs with people's word in place of the measured verdict, in order of ids.
+
+    A ruling on two pictures that no hash brought together makes a pair of its own.
+    """
+    found = {(pair.first, pair.second): pair for pair in pairs}
+    holders: dict[str, list[str]] = {}
+    for asset in sorted(assets, key=lambda one: one.image_id):
+        holders.setdefault(asset.sha256, []).append(asset.image_id)
+    for (one, other), ruling in sorted(rulings.items()):
+        for first in holders.get(one, []):
+            for second in holders.get(other, []):
+                key = pair_key(first, second)
+                found[key] = _obeyed(key, found.get(key), ruling)
+    return [found[key] for key in sorted(found)]
+
+
+def _obeyed(key: Key, pair: DuplicatePair | None, ruling: Ruling) -> DuplicatePair:
+    same = ruling.verdict == "same"
+    reason = f"ruled {ruling.verdict} by {ruling.who} on {ruling.when[:10]}"
+    return DuplicatePair(
+        first=key[0],
+        second=key[1],
+        transform=pair.transform if pair else Transform.SAME,
+        verdict=PairVerdict.MERGE if same else PairVerdict.DISTINCT,
+        measures=pair.measures if pair else {},
+        reason=f"{reason}: {ruling.note}" if ruling.note else reason,
+        ruled=True,
+    )
+
+
+def without_views(assets: Sequence[ImageAsset], pairs: Sequence[DuplicatePair]) -> list[DuplicatePair]:
+    """Return the pairs less those of a picture and views that were made of it on purpose.
+
+    A view is no duplicate of the picture it was made of, of other views of that, or of a copy of that. Two
+    views of the same kind of two copies are, and so are equal bytes of two views. People's word stands.
+    """
+    parent = {asset.image_id: asset.parent for asset in assets}
+    merged = {(pair.first, pair.second) for pair in pairs if pair.verdict is PairVerdict.MERGE}
+
+    def root(image_id: str) -> str:
+        seen = {image_id}
+        while (above := parent.get(image_id)) and above in parent and above not in seen:
+            seen.add(above)
+            image_id = above
+        return image_id
+
+    def related(pair: DuplicatePair) -> bool:
+        if parent[pair.first] is None and parent[pair.second] is None:
+            return False
+        one, other = root(pair.first), root(pair.second)
+        if one == other:
+            both_views = parent[pair.first] is not None and parent[pair.second] is not None
+            return not (both_views and pair.transform is Transform.IDENTICAL)
+        if pair_key(one, other) not in merged:
+            return False
+        return pair.transform not in _AS_IT_IS or pair.first == one or pair.second == other
+
+    return [pair for pair in pairs if pair.ruled or not related(pair)]
+
+
+def cluster(assets: Sequence[ImageAsset], pairs: Sequence[DuplicatePair]) -> list[DuplicateCluster]:
     """Return the groups of duplicates among all pictures, also across subjects, ordered by keeper.
 
-    hashes: by image id, for every asset. read: derivative_sha256 to bytes. radius: bits of pHash or
-    dHash within which a pair becomes a candidate; it is then confirmed on a 32 x 32 px colour
-    thumbnail, so that no hash alone merges anything. Exact duplicates have the same fetched bytes. A
-    view is never a duplicate of the picture that it was made of.
-
-    Every dropped picture matches its keeper itself: groups do not grow by chains. The keeper has the
-    most pixels, then the freer licence, then the larger file, then the smaller id.
+    Only pairs to merge count. Every dropped picture matches its keeper itself: groups do not grow by
+    chains. The keeper has the most pixels, then the freer licence, then the larger file, then the smaller
+    id.
     """
     ranked = sorted(assets, key=_rank)
-    close = _confirmed(ranked, hashes, read, radius)
-    taken: set[int] = set()
+    by_id = {asset.image_id: asset for asset in assets}
+    matches: dict[str, dict[str, DuplicatePair]] = {}
+    for pair in pairs:
+        if pair.verdict is PairVerdict.MERGE:
+            matches.setdefault(pair.first, {})[pair.second] = pair
+            matches.setdefault(pair.second, {})[pair.first] = pair
+    taken: set[str] = set()
     found = []
-    for keeper, asset in enumerate(ranked):
-        if keeper in taken:
+    for keeper in ranked:
+        if keeper.image_id in taken:
             continue
-        members = [other for other in sorted(close.get(keeper, {})) if other not in taken]
-        taken.update([keeper, *members])
+        mine = matches.get(keeper.image_id, {})
+        members = sorted((by_id[other] for other in mine if other not in taken), key=_rank)
+        taken.update([keeper.image_id, *(member.image_id for member in members)])
         if members:
-            dropped = [_member(asset, ranked[other], *close[keeper][other]) for other in members]
-            found.append(_cluster(asset, dropped, [ranked[other] for other in members]))
+            dropped = [_member(keeper, member, mine[member.image_id]) for member in members]
+            found.append(_cluster(keeper, dropped, members[0]))
     return sorted(found, key=lambda group: group.keeper)
 
 
@@ -74,58 +126,20 @@ def _rank(asset: ImageAsset) -> tuple[int, int, int, str]:
     return (-asset.width * asset.height, freedom(asset.licence), -asset.byte_size, asset.image_id)
 
 
-def _confirmed(
-    ranked: Sequence[ImageAsset],
-    hashes: Mapping[str, ImageHashes],
-    read: Callable[[str], bytes],
-    radius: int,
-) -> dict[int, dict[int, tuple[str, int]]]:
-    """Return for each picture the later ranked ones that are its duplicates: relation and pHash distance."""
-
-    @cache
-    def pixels(sha256: str) -> Pixels:
-        return pixels_of(read(sha256), _SIDE)
-
-    phashes = [int(hashes[asset.image_id].phash, 16) for asset in ranked]
-    dhashes = [int(hashes[asset.image_id].dhash, 16) for asset in ranked]
-    candidates = {pair[:2] for values in (phashes, dhashes) for pair in pairs_within(values, radius)}
-    close: dict[int, dict[int, tuple[str, int]]] = {}
-    for i, j in sorted(candidates):
-        first, second = ranked[i], ranked[j]
-        if first.image_id == second.parent or second.image_id == first.parent:
-            continue
-        distance = (phashes[i] ^ phashes[j]).bit_count()
-        if first.sha256 == second.sha256:
-            close.setdefault(i, {})[j] = (EXACT, distance)
-        elif _same_photograph(pixels(first.derivative_sha256), pixels(second.derivative_sha256)):
-            close.setdefault(i, {})[j] = (NEAR, distance)
-    return close
-
-
-def _same_photograph(first: Pixels, second: Pixels) -> bool:
-    """Return whether two thumbnails agree in structure, in every part, and in colour.
-
-    Shapes (32, 32, 3), 0 to 255. A picture without structure (a plain swatch) has no near duplicates.
-    """
-    grey_1, grey_2 = first @ _LUMA, second @ _LUMA
-    if min(grey_1.std(), grey_2.std()) < _LEAST_CONTRAST:
-        return False
-    normal_1 = (grey_1 - grey_1.mean()) / grey_1.std()
-    normal_2 = (grey_2 - grey_2.mean()) / grey_2.std()
-    if (normal_1 * normal_2).mean() < _LEAST_CORRELATION:
-        return False
-    relit = normal_1 * grey_2.std() + grey_2.mean()
-    cells = np.abs(relit - grey_2).reshape(_SIDE // _CELL, _CELL, _SIDE // _CELL, _CELL).mean(axis=(1, 3))
-    chroma = np.abs((first - grey_1[..., None]) - (second - grey_2[..., None])).mean()
-    return bool(cells.max() <= _MOST_CELL_ERROR and chroma <= _MOST_CHROMA_ERROR)
-
-
-def _member(keeper: ImageAsset, dropped: ImageAsset, relation: str, distance: int) -> ClusterMember:
-    same = "the same bytes" if relation == EXACT else f"the same photograph ({distance} of 64 bits differ)"
-    reason = f"{same}; {_why(keeper, dropped)}"
+def _member(keeper: ImageAsset, dropped: ImageAsset, pair: DuplicatePair) -> ClusterMember:
+    distance = round(pair.measures.get("phash", 0))
+    exact = pair.transform is Transform.IDENTICAL
+    bits = "" if exact or "phash" not in pair.measures else f" ({distance} of 64 bits of pHash differ)"
+    named = "" if exact else f"{pair.transform.value}: "
+    # The pair names its pictures by order of id; here it is the kept and the dropped one.
+    first, second = ("kept", "dropped") if pair.first == keeper.image_id else ("dropped", "kept")
+    told = pair.reason.replace("the first", f"the {first} one").replace("the second", f"the {second} one")
+    reason = f"{named}{told}{bits}; {_why(keeper, dropped)}"
     if keeper.subject_id != dropped.subject_id:
         reason = f"shown as {dropped.subject_id} but kept for {keeper.subject_id}: {reason}"
-    return ClusterMember(image_id=dropped.image_id, distance=distance, relation=relation, reason=reason)
+    return ClusterMember(
+        image_id=dropped.image_id, distance=distance, relation=EXACT if exact else NEAR, reason=reason
+    )
 
 
 def _why(keeper: ImageAsset, dropped: ImageAsset) -> str:
@@ -139,10 +153,7 @@ def _why(keeper: ImageAsset, dropped: ImageAsset) -> str:
     return "equal in all, the smaller id stays"
 
 
-def _cluster(
-    keeper: ImageAsset, dropped: Sequence[ClusterMember], others: Sequence[ImageAsset]
-) -> DuplicateCluster:
-    runner_up = min(others, key=_rank)
+def _cluster(keeper: ImageAsset, dropped: Sequence[ClusterMember], runner_up: ImageAsset) -> DuplicateCluster:
     rules = (
         (keeper.width * keeper.height > runner_up.width * runner_up.height, "most pixels"),
         (freedom(keeper.licence) < freedom(runner_up.licence), "freest licence"),

@@ -103,7 +103,7 @@ def _taken_at(
         for block, (low, width) in enumerate(spans):
             part = (difference >> np.uint64(low)) & np.uint64((1 << width) - 1)
             agreeing |= (part == 0).astype(np.int64) << block
-        return first_choice[agreeing] == turn
+        return np.asarray(first_choice[agreeing] == turn)
 
     return taken
 
@@ -136,8 +136,8 @@ def _compare_runs(
 
 
 def by_bands(left: Hashes, right: Hashes, radius: int, found: Found) -> None:
-    flips = np.arange(1 << BAND_BITS, dtype=np.uint64)
-    flips = flips[np.bitwise_count(flips) <= radius // BANDS]
+    every = np.arange(1 << BAND_BITS, dtype=np.uint64)
+    flips = every[np.bitwise_count(every) <= radius // BANDS]
     for band in range(BANDS):
         shift = np.uint64(band * BAND_BITS)
         theirs = (right >> shift).astype(np.uint16)

@@ -19,8 +19,10 @@ from curation.collecting.http.door import Door, DoorSettings
 from curation.collecting.port import Fetched, ImageSource
 from curation.collecting.sample import SampleSource
 from curation.collecting.url_list import UrlListSettings, UrlListSource
-from curation.deduplicating.clusters import cluster
-from curation.deduplicating.hashes import hash_asset
+from curation.deduplicating.checking import compare
+from curation.deduplicating.clusters import cluster, without_views
+from curation.deduplicating.features import picture_features
+from curation.deduplicating.pairs import DedupeSettings
 from curation.errors import Reason, Rejected
 from curation.ids import sha256_bytes
 from curation.records import EditType, ImageAsset, ImageOrigin, Subject
@@ -201,8 +203,19 @@ def test_the_copies_in_the_sample_are_found_and_nothing_else(
     of_sample: tuple[list[ImageAsset], list[Rejected], dict[str, bytes]],
 ) -> None:
     kept, _, stored = of_sample
-    hashes = {asset.image_id: hash_asset(asset, stored[asset.derivative_sha256]) for asset in kept}
-    found = cluster(kept, hashes, stored.__getitem__)
+
+    def save(data: bytes) -> str:
+        stored[sha256_bytes(data)] = data
+        return sha256_bytes(data)
+
+    made = {
+        one.image_id: picture_features(
+            one.image_id, stored[one.derivative_sha256], save, one.derivative_sha256
+        )
+        for one in kept
+    }
+    pairs_found = compare(kept, made, stored.__getitem__, DedupeSettings())
+    found = cluster(kept, without_views(kept, pairs_found))
     by_id = {asset.image_id: asset for asset in kept}
     pairs = {
         (by_id[group.keeper].locator.rpartition("/")[2], by_id[member.image_id].locator.rpartition("/")[2])

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from curation.deduplicating.clusters import cluster, rejections
-from curation.deduplicating.hashes import ALGORITHM, hash_asset
-from curation.errors import IntegrityError, Reason
+from curation.deduplicating.checking import compare
+from curation.deduplicating.clusters import cluster, rejections, ruled, without_views
+from curation.deduplicating.features import picture_features
+from curation.deduplicating.pairs import DedupeSettings
+from curation.deduplicating.rulings import Key, Ruling
+from curation.errors import Reason
+from curation.ids import sha256_bytes
 from curation.images import Inspected, inspect
 from curation.records import DuplicateCluster, ImageAsset, ImageOrigin
 
@@ -55,22 +59,26 @@ def asset(shelf: Shelf, image_id: str, data: bytes, **changes: object) -> ImageA
     return ImageAsset.model_validate(fields | changes)
 
 
-def clustered(shelf: Shelf, *assets: ImageAsset) -> list[DuplicateCluster]:
-    hashes = {one.image_id: hash_asset(one, shelf[one.derivative_sha256]) for one in assets}
-    forwards = cluster(assets, hashes, shelf.__getitem__)
-    assert cluster(assets[::-1], hashes, shelf.__getitem__) == forwards
+def clustered(
+    shelf: Shelf, *assets: ImageAsset, rulings: dict[Key, Ruling] | None = None
+) -> list[DuplicateCluster]:
+    def save(data: bytes) -> str:
+        shelf[sha256_bytes(data)] = data
+        return sha256_bytes(data)
+
+    def found(order: tuple[ImageAsset, ...]) -> list[DuplicateCluster]:
+        made = {
+            one.image_id: picture_features(
+                one.image_id, shelf[one.derivative_sha256], save, one.derivative_sha256
+            )
+            for one in order
+        }
+        pairs = compare(order, made, shelf.__getitem__, DedupeSettings())
+        return cluster(order, without_views(order, ruled(order, pairs, rulings or {})))
+
+    forwards = found(assets)
+    assert found(tuple(sorted(assets, key=lambda one: one.image_id))) == forwards
     return forwards
-
-
-def test_a_hash_says_what_made_it() -> None:
-    shelf: Shelf = {}
-    one = asset(shelf, "img-a", encoded(scene(1)))
-    found = hash_asset(one, shelf[one.derivative_sha256])
-    assert (len(found.phash), len(found.dhash)) == (16, 16)
-    assert found.algorithm == ALGORITHM
-    assert "Pillow" in ALGORITHM
-    with pytest.raises(IntegrityError):
-        hash_asset(one, b"junk")
 
 
 def test_the_same_bytes_are_an_exact_duplicate() -> None:

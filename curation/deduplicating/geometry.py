@@ -1,0 +1,191 @@
+"""Lays one picture on another: finds it as a part of the other, names the transform, gives both as laid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import atan2, degrees
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.errors import IntegrityError
+from curation.records import Transform
+
+Grey = npt.NDArray[np.uint8]
+Colour = npt.NDArray[np.uint8]
+Matrix = npt.NDArray[np.float32]
+
+_COARSE, _FINE = 64, 128
+_LEAST_SHARE = 0.62
+_SCALES = 20
+_LEAST_INLIERS = 15
+# Shares of a side, degrees: less than these is no crop, no rotation.
+_CUT, _TILT = 0.006, 0.6
+# Of the whole's side, degrees, cosine: beyond these a fit is a chance one.
+_LEAST_SIDE, _MOST_TILT, _MOST_SHEAR = 0.45, 8.0, 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a picture lies in another one.
+
+    matrix: float32 2 x 3, from shares of the part's width and height to shares of the whole's. aspect: of
+    the whole, width by height. score: what the search was led by, -1 to 1.
+    """
+
+    matrix: Matrix
+    aspect: float
+    score: float
+
+    def box(self) -> tuple[float, float, float, float]:
+        """Return left, upper, right, lower of the part within the whole, in shares of the whole."""
+        corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=np.float32) @ self.matrix.T
+        left, upper = corners.min(axis=0)
+        right, lower = corners.max(axis=0)
+        return (float(left), float(upper), float(right), float(lower))
+
+    def tilt(self) -> float:
+        """Return by how many degrees the part is turned in the whole."""
+        return degrees(atan2(float(self.matrix[1, 0]), float(self.matrix[0, 0]) * self.aspect))
+
+    def plausible(self) -> bool:
+        """Return whether this is what people do to a copy: a small turn, no shear, hardly any stretch."""
+        across, down = self.matrix[:, 0] * (self.aspect, 1.0), self.matrix[:, 1] * (self.aspect, 1.0)
+        lengths = float(np.hypot(*across)), float(np.hypot(*down))
+        if min(lengths) < _LEAST_SIDE or abs(self.tilt()) > _MOST_TILT:
+            return False
+        return abs(float(across @ down)) / (lengths[0] * lengths[1]) <= _MOST_SHEAR
+
+    def name(self) -> Transform:
+        """Return rotated, cropped or same."""
+        if abs(self.tilt()) >= _TILT:
+            return Transform.ROTATED
+        left, upper, right, lower = self.box()
+        if max(abs(left), abs(upper), abs(1 - right), abs(1 - lower)) >= _CUT:
+            return Transform.CROPPED
+        return Transform.SAME
+
+
+def decoded(derivative: bytes) -> Colour:
+    """Return a derivative's pixels: uint8 RGB, shape (height, width, 3); IntegrityError for no picture."""
+    import cv2
+
+    found = cv2.imdecode(np.frombuffer(derivative, dtype=np.uint8), cv2.IMREAD_COLOR)
+    if found is None:
+        raise IntegrityError("stored bytes are no picture; run `mmke collect` again")
+    return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def find(part: Colour, whole: Colour) -> Placement | None:
+    """Return about where a picture lies in another one that shows more, or as much; None when nowhere.
+
+    By template matching (Lewis, 1995) over sizes, at 64 px.
+    """
+    return _located(grey(part, _COARSE), grey(whole, _COARSE))
+
+
+def refined(part: Colour, whole: Colour, start: Placement) -> Placement | None:
+    """Return a placement made exact, None when the search runs away.
+
+    By maximising the correlation over affine maps (Evangelidis and Psarakis, 2008), at 128 px.
+    """
+    import cv2
+
+    small, large = grey(part, _FINE), grey(whole, _FINE)
+    to_share = np.diag([1 / small.shape[1], 1 / small.shape[0], 1]).astype(np.float32)
+    from_share = np.diag([large.shape[1], large.shape[0]]).astype(np.float32)
+    matrix = (from_share @ start.matrix @ to_share).astype(np.float32)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
+    try:
+        everywhere = np.full(large.shape, 255, np.uint8)
+        score, matrix = cv2.findTransformECC(small, large, matrix, cv2.MOTION_AFFINE, criteria, everywhere, 5)  # type: ignore[assignment]
+    except cv2.error:  # it did not converge: the two have nothing to do with each other
+        return None
+    shares = np.linalg.inv(from_share) @ matrix @ np.linalg.inv(to_share)
+    return Placement(shares.astype(np.float32), start.aspect, float(score))
+
+
+def by_keypoints(part: Colour, whole: Colour) -> Placement | None:
+    """Return where a picture lies in another one by ORB (Rublee, 2011) and RANSAC, None when nowhere."""
+    import cv2
+
+    orb = cv2.ORB.create(600)
+    small, large = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (part, whole))
+    points_1, words_1 = orb.detectAndCompute(small, np.full(small.shape, 255, np.uint8))
+    points_2, words_2 = orb.detectAndCompute(large, np.full(large.shape, 255, np.uint8))
+    if words_1 is None or words_2 is None:
+        return None
+    matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(words_1, words_2)
+    if len(matches) < _LEAST_INLIERS:
+        return None
+    ours = np.array([points_1[match.queryIdx].pt for match in matches], dtype=np.float32)
+    theirs = np.array([points_2[match.trainIdx].pt for match in matches], dtype=np.float32)
+    cv2.setRNGSeed(1)  # the same pair gives the same answer
+    matrix, inliers = cv2.estimateAffinePartial2D(ours, theirs, ransacReprojThreshold=4.0)
+    if matrix is None or int(inliers.sum()) < _LEAST_INLIERS:
+        return None
+    to_share = np.diag([small.shape[1], small.shape[0], 1])
+    shares = np.diag([1 / large.shape[1], 1 / large.shape[0]]) @ matrix @ to_share
+    start = Placement(shares.astype(np.float32), large.shape[1] / large.shape[0], 0.0)
+    return refined(part, whole, start)
+
+
+def laid(
+    part: Colour, whole: Colour, placement: Placement, side: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Return the part, what the whole has in its place, and where that is inside the whole.
+
+    Both squeezed to float32 RGB of shape (side, side, 3), the mask to (side, side).
+    """
+    import cv2
+
+    scale = np.diag([1 / side, 1 / side, 1]).astype(np.float32)
+    # The whole is shrunk first, by area, to about the size that its part is looked at in.
+    left, upper, right, lower = placement.box()
+    across = max(16, round(side / max(right - left, 0.05)))
+    down = max(16, round(side / max(lower - upper, 0.05)))
+    shrunk = cv2.resize(whole, (across, down), interpolation=cv2.INTER_AREA)
+    matrix = np.diag([across, down]).astype(np.float32) @ placement.matrix @ scale
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    # Pixel centres lie at a half.
+    matrix[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5], dtype=np.float32) - 0.5
+    there = cv2.warpAffine(shrunk, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    inside = cv2.warpAffine(np.full((down, across), 255, np.uint8), matrix, (side, side), flags=flags)
+    return squeezed(part, side), there.astype(np.float32), np.asarray(inside > 250)
+
+
+def squeezed(picture: Colour, side: int) -> npt.NDArray[np.float32]:
+    """Return a picture squeezed to float32 RGB of shape (side, side, 3)."""
+    import cv2
+
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+
+def _located(part: Grey, whole: Grey) -> Placement | None:
+    """Return the best place of a part that fits into the whole at 0.62 to 1 of its size, by correlation."""
+    import cv2
+
+    height, width = whole.shape
+    fits = min(width / part.shape[1], height / part.shape[0])
+    best: Placement | None = None
+    for share in np.linspace(1.0, _LEAST_SHARE, _SCALES):
+        across = min(width, max(8, round(part.shape[1] * fits * share)))
+        down = min(height, max(8, round(part.shape[0] * fits * share)))
+        template = cv2.resize(part, (across, down), interpolation=cv2.INTER_AREA)
+        scores = cv2.matchTemplate(whole, template, cv2.TM_CCOEFF_NORMED)
+        _, score, _, (left, upper) = cv2.minMaxLoc(scores)
+        if np.isfinite(score) and (best is None or score > best.score):
+            matrix = [[across / width, 0, left / width], [0, down / height, upper / height]]
+            best = Placement(np.array(matrix, dtype=np.float32), width / height, float(score))
+    return best
+
+
+def grey(picture: Colour, side: int) -> Grey:
+    """Return a picture's luma with a longest side of `side` px."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA))
