@@ -7,11 +7,12 @@ import socket
 from pathlib import Path
 
 import pytest
+import stamina
 from yarl import URL
 
 from curation.collecting.http.addresses import AddressRefused, CheckedResolver, checked, is_public
 from curation.collecting.http.settings import DoorSettings
-from curation.errors import Reason, Rejected
+from curation.errors import Reason, Rejected, TransientError
 from tests.loopback import Loopback
 from tests.unit.http_doors import JPEG, picture
 
@@ -163,6 +164,26 @@ def test_the_checked_address_is_the_one_connected_to(tmp_path: Path, monkeypatch
         found = picture(server, tmp_path, url, trusted_hosts=(f"mirror.test:{server.port}",))
         assert not isinstance(found, Rejected)
         assert asked == ["mirror.test"]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(socket.EAI_NONAME, Reason.FETCH_FAILED), (socket.EAI_AGAIN, None)]
+)
+def test_a_name_that_does_not_exist_is_not_one_that_cannot_be_asked_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, reason: Reason | None
+) -> None:
+    def getaddrinfo(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(code, "no")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    with Loopback() as server, stamina.set_testing(True, attempts=2):
+        if reason is None:
+            with pytest.raises(TransientError):
+                picture(server, tmp_path, "http://gone.test/a.jpg", contact="curator@example.org")
+            return
+        found = picture(server, tmp_path, "http://gone.test/a.jpg", contact="curator@example.org")
+        assert isinstance(found, Rejected)
+        assert found.reason == reason
 
 
 def test_a_name_that_leads_inside_is_rejected_without_a_record(

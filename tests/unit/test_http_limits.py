@@ -149,6 +149,10 @@ def test_messages_and_log_lines_have_no_control_characters(
         assert "\\x1b[2J" in found.detail
         assert caplog.messages
         assert all(message.isprintable() for message in caplog.messages)
+        url = server.route("/b", Answer(b"<h1>No &lt;b&gt;</h1><script>x()</script> such page", 404))
+        found = picture(server, tmp_path, url)
+        assert isinstance(found, Rejected)
+        assert found.detail == "the host answers 404: No b> such page"
     assert printable("a\u202eb\n\x00\ud800") == "a\\u202eb\\n\\x00\\ud800"
 
 

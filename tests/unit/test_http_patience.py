@@ -137,6 +137,36 @@ def test_a_failure_that_stays_leaves_no_record(tmp_path: Path) -> None:
         assert not list(tmp_path.rglob("objects/*/*"))
 
 
+def test_a_host_that_only_fails_is_left_alone(tmp_path: Path) -> None:
+    async def work(door: Door) -> list[Fetched | Rejected | BaseException]:
+        return await all_of(door, [server.url(f"/{n}") for n in range(200)])
+
+    with Loopback() as server, stamina.set_testing(True, attempts=2):
+        server.route("/*", Answer(b"", 500))
+        server.route("/robots.txt", Answer(b"", 404))
+        found = through(server, tmp_path, work, hosts={server.host: HostLimits(streams=2)})
+        assert all(isinstance(item, TransientError) for item in found)
+        assert sum(server.hits.values()) < 50
+
+
+def test_cancelled_requests_give_everything_back(tmp_path: Path) -> None:
+    async def work(door: Door) -> Fetched | Rejected:
+        for path in ("/slow", "/slow-body", "/slow", "/slow-body"):
+            tasks = [asyncio.create_task(door.picture(server.url(path), "a")) for _ in range(3)]
+            await asyncio.sleep(0.15)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        assert door._asking.exchange._room._free == 8 * 2**20
+        return await door.picture(server.route("/a.jpg", JPEG), "a")
+
+    with Loopback() as server:
+        server.route("/slow", Answer(JPEG, delay=60))
+        server.route("/slow-body", Answer(JPEG, piece=1000, pause=60))
+        limits = {server.host: HostLimits(streams=1)}
+        assert isinstance(through(server, tmp_path, work, hosts=limits, max_mib=1), Fetched)
+
+
 def test_streams_and_rates_are_limited(tmp_path: Path) -> None:
     async def work(door: Door) -> None:
         await all_of(door, [server.url(f"/{n}") for n in range(6)])

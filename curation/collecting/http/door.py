@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from curation.collecting.http.records import FetchRecord, FetchRefused, FetchStore, Rates
 from curation.collecting.http.settings import DoorSettings, HostLimits
+from curation.collecting.http.turns import Turns
 from curation.collecting.port import Fetched
 from curation.errors import Rejected
 from curation.ids import sha256_json
@@ -37,7 +36,7 @@ class Door:
         self._opened: Asking | None = None
         self._hits = 0
         self._asked: set[str] = set()
-        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._turns = Turns()
 
     async def __aenter__(self) -> Self:
         """Open the connections' pool and the writer. Raises PrerequisiteError when the disk is full."""
@@ -76,7 +75,7 @@ class Door:
         """
         asked = [url, dict(params), None if form is None else dict(form), accept]
         name = f"json {sha256_json(asked)}"
-        async with self._alone(name):
+        async with self._turns.of(name):
             before = self._recall(name)
             if before:
                 return await self._asking.kept_json(before)
@@ -92,7 +91,7 @@ class Door:
         our User-Agent, or the disk is full.
         """
         name = f"picture {url}"
-        async with self._alone(name):
+        async with self._turns.of(name):
             before = self._recall(name)
             if before:
                 return await self._asking.kept_picture(before, key)
@@ -118,17 +117,3 @@ class Door:
             return None
         self._hits += 1
         return record
-
-    @asynccontextmanager
-    async def _alone(self, name: str) -> AsyncIterator[None]:
-        """Let one caller at a time ask for a thing: the second finds what the first has kept."""
-        lock, callers = self._turns.get(name, (None, 0))
-        lock = lock or asyncio.Lock()
-        self._turns[name] = lock, callers + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, callers = self._turns.pop(name)
-            if callers > 1:
-                self._turns[name] = lock, callers - 1

@@ -140,14 +140,19 @@ class Exchange:
                 self._room.give(taken)
                 if isinstance(passing, Busy):
                     self.rest(url, passing.seconds, sent)
+                else:
+                    host.failed()
                 raise
             host.well(sent)
         except aiohttp.ClientError as error:
+            host.failed()
             raise _meaning(error) from error
         except TimeoutError as error:
+            host.failed()
             message = f"{host.name} is too slow; run again later"
             raise TransientError(message) from error
         except OSError as error:
+            host.failed()
             raise Passing(f"the connection failed ({type(error).__name__})") from error
         finally:
             host.leave(self.hosts.everyone)

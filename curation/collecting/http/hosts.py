@@ -16,6 +16,9 @@ from curation.collecting.http.settings import DoorSettings, HostLimits
 from curation.errors import TransientError
 
 _LONGEST_BACKOFF = 3600.0
+_HOPELESS = 40  # failures in a row after which a host is left alone for a while
+_LEFT_ALONE = 600.0  # seconds
+_HOSTS_IN_MEMORY = 4096
 
 
 class Host:
@@ -30,7 +33,12 @@ class Host:
         self._bytes = limits.megabits * 1e6 / 8 if limits.megabits else 0.0
         self._flow = AsyncLimiter(self._bytes, 1) if self._bytes else None
         self._until = self._began = 0.0
-        self._strikes = 0
+        self._strikes = self._failures = self._inside = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nothing would be lost if this host were forgotten."""
+        return not (self._inside or self.paused or self._strikes or self._failures)
 
     @property
     def paused(self) -> float:
@@ -51,8 +59,16 @@ class Host:
 
     def well(self, sent: float) -> None:
         """Note that a request sent at `sent` was answered: the next pause starts small again."""
+        self._failures = 0
         if sent >= self._began:
             self._strikes = 0
+
+    def failed(self) -> None:
+        """Note a failure of the connection or the server; a host with nothing else is left alone."""
+        self._failures += 1
+        if self._failures >= _HOPELESS:
+            self._failures, self._began = 0, monotonic()
+            self._until = max(self._until, self._began + _LEFT_ALONE)
 
     def slow_down(self, seconds: float) -> None:
         """Leave at least so many seconds between the starts of requests (Crawl-delay)."""
@@ -65,7 +81,12 @@ class Host:
         everyone: the requests at once over all hosts.
         """
         self._check_patience()
-        await self._streams.acquire()
+        self._inside += 1
+        try:
+            await self._streams.acquire()
+        except BaseException:
+            self._inside -= 1
+            raise
         try:
             while True:
                 await self._wait_for_pause()
@@ -76,12 +97,14 @@ class Host:
                     return
                 everyone.release()
         except BaseException:
+            self._inside -= 1
             self._streams.release()
             raise
 
     def leave(self, everyone: asyncio.Semaphore) -> None:
         """Let the next one enter."""
         everyone.release()
+        self._inside -= 1
         self._streams.release()
 
     @property
@@ -124,6 +147,8 @@ class Hosts:
         name, port = host_of(url), url.port or 0
         key = (name, port if self._settings.trusts(name, port) else 0)
         if key not in self._hosts:
+            if len(self._hosts) >= _HOSTS_IN_MEMORY:
+                self._hosts = {known: host for known, host in self._hosts.items() if not host.is_idle}
             limits = self._settings.limits(name, port)
             self._hosts[key] = Host(name, limits, self._settings.patience_seconds)
         return self._hosts[key]

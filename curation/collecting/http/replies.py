@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from html import unescape
 from typing import Any
+
+import nh3
 
 from curation.collecting.http.robots import OPT_OUT_HEADERS
 from curation.errors import Reason
@@ -55,8 +58,9 @@ class Reply:
 
     @property
     def said(self) -> str:
-        """Return the beginning of the body as one line for a message."""
-        return " ".join(printable(self.body[:300].decode("utf-8", "replace")).split())[:160]
+        """Return the beginning of the body's text as one line for a message, without markup."""
+        text = unescape(nh3.clean(self.body[:4096].decode("utf-8", "replace"), tags=set()))
+        return printable(" ".join(text.replace("<", " ").split()), 160)
 
 
 class Passing(Exception):  # noqa: N818 - a state of the network, not a fault of ours

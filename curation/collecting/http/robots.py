@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -11,6 +11,7 @@ from time import monotonic
 from protego import Protego
 from yarl import URL
 
+from curation.collecting.http.turns import Turns
 from curation.errors import TransientError
 
 AGENT = "mmke-forge"
@@ -18,6 +19,7 @@ OPT_OUT_HEADERS = ("x-robots-tag", "tdm-reservation")
 MAX_ROBOTS_BYTES = 500 * 1024
 KEPT_FOR = timedelta(hours=24)
 _HOLD_SECONDS = 600.0
+_SITES_IN_MEMORY = 1000
 _OPT_OUTS = frozenset({"noai", "noimageai"})
 # Directives of X-Robots-Tag that have a colon of their own; any other word before a colon names an agent.
 _AGENT_NAME = re.compile(r"[a-z0-9_.*-]+")
@@ -78,9 +80,9 @@ class Robots:
     def __init__(self, load: Load) -> None:
         """Know nothing yet."""
         self._load = load
-        self._rules: dict[URL, tuple[Rules, datetime]] = {}
+        self._rules: OrderedDict[URL, tuple[Rules, datetime]] = OrderedDict()
         self._held: dict[URL, tuple[float, str]] = {}
-        self._locks: dict[URL, asyncio.Lock] = {}
+        self._turns = Turns()
 
     async def rules(self, url: URL) -> Rules:
         """Return the rules of the site of url. Raises TransientError while it does not tell them."""
@@ -88,12 +90,13 @@ class Robots:
         known = self._known(site)
         if known:
             return known
-        async with self._locks.setdefault(site, asyncio.Lock()):
+        async with self._turns.of(str(site)):
             known = self._known(site)
             if known:
                 return known
-            until, message = self._held.get(site, (0.0, ""))
+            until, message = self._held.pop(site, (0.0, ""))
             if monotonic() < until:
+                self._held[site] = until, message
                 raise TransientError(message)
             try:
                 text, came = await self._load(site.with_path("/robots.txt"))
@@ -103,8 +106,13 @@ class Robots:
                 raise TransientError(message) from error
             rules = Rules(text)
             self._rules[site] = rules, came + KEPT_FOR
+            if len(self._rules) > _SITES_IN_MEMORY:  # the store has those that are dropped
+                self._rules.popitem(last=False)
             return rules
 
     def _known(self, site: URL) -> Rules | None:
-        rules, until = self._rules.get(site, (None, datetime.min.replace(tzinfo=UTC)))
-        return rules if rules and datetime.now(UTC) < until else None
+        if site not in self._rules:
+            return None
+        self._rules.move_to_end(site)
+        rules, until = self._rules[site]
+        return rules if datetime.now(UTC) < until else None
