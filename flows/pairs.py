@@ -27,7 +27,7 @@ from flows.settings import Settings
 from flows.wiring import artefacts
 from warehouse.store import Store, open_store, read_store, record_event
 
-COLLECT = "collect"
+DEDUPE = "dedupe"
 
 
 class PairDesk(Protocol):
@@ -145,8 +145,11 @@ def _key(task: PairTask) -> Key:
 
 
 def _tasks(store: Store) -> list[PairTask]:
-    """Return the pairs in doubt of the last dedupe run of which both pictures are still collected."""
-    there = {key for key, state in store.outcomes(COLLECT).items() if state == Outcome.KEPT}
+    """Return the pairs in doubt of the last dedupe run of which it keeps both pictures.
+
+    Where one is dropped for a third picture, there is nothing to decide.
+    """
+    there = {key for key, state in store.outcomes(DEDUPE).items() if state == Outcome.KEPT}
     pairs = [DuplicatePair.model_validate(value) for value in store.payloads("pair").values()]
     doubtful = [
         pair for pair in pairs if pair.verdict is PairVerdict.REVIEW and {pair.first, pair.second} <= there

@@ -18,10 +18,12 @@ from curation.records import (
     ImageAsset,
     PairVerdict,
     PictureFeatures,
+    Transform,
 )
 
 # Members of a group that are shown; a hundred copies of one picture say no more than these.
 _MOST_MEMBERS = 40
+_PLAIN = (Transform.SAME, Transform.IDENTICAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ def duplicate_gallery(
 ) -> Path:
     """Write the page of duplicates and return `out`; more than 1,000 pictures go on in -2, -3 and so forth.
 
-    First the pairs for people, most alike first, each with the command that rules it; then the groups,
+    First the pairs for people, most alike first and those of which one is dropped anyway
+    last, each with the command that rules it; then the groups,
     least sure first, the keeper outlined; then how many bits part the pairs of the collection, and the
     pictures of which a hash says nothing. Self-contained: no script, nothing from elsewhere. The same
     records give the same bytes.
@@ -83,7 +86,8 @@ def duplicate_gallery(
     """
     known = {key: features[key] for key in sorted(assets) if key in features}
     waiting = [pair for pair in pairs if pair.verdict is PairVerdict.REVIEW]
-    waiting.sort(key=lambda pair: (_bits(pair, known) or 0, pair.first, pair.second))
+    dropped = {member.image_id for group in clusters for member in group.dropped}
+    waiting.sort(key=lambda p: (bool({p.first, p.second} & dropped), _bits(p, known) or 0, p.first, p.second))
     groups = sorted(clusters, key=lambda group: (-_doubt(group), group.cluster_id))
     plain = [assets[key] for key, feature in known.items() if not feature.informative]
     parts = _parts(waiting, groups, plain, assets)
@@ -103,6 +107,7 @@ def duplicate_gallery(
             waiting=len(waiting),
             groups=len(groups),
             dropped=sum(len(group.dropped) for group in groups),
+            dropped_ids=dropped,
             plain=len(plain),
             shown_pairs=[_pair(pair, assets, known, thumbnails) for pair in part.pairs],
             shown_groups=[_group(group, assets, merges, thumbnails) for group in part.clusters],
@@ -210,7 +215,7 @@ def _group(
             _Member(
                 card=card(asset, asset.subject_id, thumbnails),
                 relation=member.relation,
-                transform=transform_words(pair) if pair else "",
+                transform=transform_words(pair) if pair and pair.transform not in _PLAIN else "",
                 bits=member.distance,
                 measures=measured(pair) if pair else [],
                 reason=member.reason,

@@ -65,6 +65,18 @@ def test_pairs_for_people_come_first_most_alike_on_top_with_the_command(tmp_path
     assert "1 of 64 bits differ" in html
 
 
+def test_a_pair_of_which_one_is_dropped_anyway_comes_last(tmp_path: Path) -> None:
+    shelf: dict[str, bytes] = {}
+    assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c", "img-d")}
+    known = {name: features(name, value) for name, value in zip(assets, (0, 1, 7, 0), strict=True)}
+    pairs = [pair("img-a", "img-b"), pair("img-a", "img-c")]
+    clusters = [group("img-d", ("img-b", 0))]
+    out = duplicate_gallery(clusters, pairs, assets, shelf.__getitem__, tmp_path / "d.html", known)
+    html = out.read_text()
+    assert html.index("rule img-a img-c") < html.index("dropped for another already")
+    assert html.index("dropped for another already") < html.index("rule img-a img-b")
+
+
 def test_a_picture_that_comes_twice_is_embedded_once(tmp_path: Path) -> None:
     shelf: dict[str, bytes] = {}
     assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c")}

@@ -69,10 +69,10 @@ def settings(tmp_path: Path) -> Settings:
         store.append([record_event("image", one.image_id, one) for one in images])
         store.append([record_event("pair", f"{one.first}/{one.second}", one) for one in pairs])
         outcomes = [
-            outcome_event("collect", one.image_id, Outcome.KEPT, unit="pictures", category="building")
+            outcome_event("dedupe", one.image_id, Outcome.KEPT, unit="pictures", category="building")
             for one in images
         ]
-        store.settle("collect", outcomes)
+        store.settle("dedupe", outcomes)
     rulings = tmp_path / "decisions" / "duplicates.toml"
     return Settings(home=tmp_path / "home", dedupe=DedupeSettings(rulings=rulings))
 
@@ -144,9 +144,9 @@ def test_a_malformed_annotation_is_counted_and_said(settings: Settings) -> None:
 def test_a_pair_whose_picture_is_gone_is_not_asked(settings: Settings) -> None:
     with open_store(settings.home) as store:
         kept = [
-            outcome_event("collect", name, Outcome.KEPT, unit="pictures", category="building")
+            outcome_event("dedupe", name, Outcome.KEPT, unit="pictures", category="building")
             for name in ("img-a", "img-b", "img-c")
         ]
-        store.settle("collect", kept)
+        store.settle("dedupe", kept)
     desk = Desk()
     assert len(push_pairs(settings, desk).created) == 2
