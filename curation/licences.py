@@ -38,7 +38,7 @@ _NON_COMMERCIAL = re.compile(r"\bnc\b|\bnon ?commercial")
 _NO_DERIVATIVES = re.compile(r"\bnd\b|\bno ?deriv")
 _MAX_CHARS = 500
 _NOISE = re.compile(
-    r"\b(creative commons|licen[cs]e|international|unported|generic|universal|the|cc|migrated)\b"
+    r"\b(creative commons|licen[cs]e|international|unported|generic|universal|the|cc|migrated|deed)\b"
 )
 _WORDS = (
     ("share ?alike", "sa"),
@@ -76,7 +76,7 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
             "pd ineligible",
             "pd textlogo",
         ),
-        *("pd shape", "pd simple", "pd trivial", "pd art", "pd scan", "pd mark"),
+        *("pd shape", "pd simple", "pd trivial", "pd art", "pd art 70", "pd art 100", "pd scan", "pd mark"),
     ),
     "CC0-1.0": (
         *("cc0", "cc0 1.0", "cc zero", "zero", "zero 1.0", "public domain zero 1.0", "pd cc0"),
@@ -134,7 +134,13 @@ def spdx_id(text: str) -> str | None:
         return "LicenseRef-" + plain.removeprefix("licenseref-").upper()
     if plain == PUBLIC_DOMAIN.lower():
         return PUBLIC_DOMAIN
-    return _by_words(" ".join(re.sub(r"[-_,()/]", " ", plain).split()))
+    if found := _by_words(" ".join(re.sub(r"[-_,()/]", " ", plain).split())):
+        return found
+    # Said twice: "Creative Commons Attribution 4.0 International (CC BY 4.0)", "PD-Art (PD-old-100)".
+    if twice := re.fullmatch(r"([^()]+)\(([^()]+)\)", plain):
+        once, again = spdx_id(twice[1]), spdx_id(twice[2])
+        return once if once == again else None
+    return None
 
 
 def licence_options(text: str) -> tuple[str, ...]:
@@ -216,7 +222,7 @@ def _by_address(address: str) -> str | None:
     if match := re.fullmatch(
         r"gnu\.org/(?:licenses|copyleft)/(?:old-licenses/)?fdl(?:-(1\.[123]))?(?:\.html)?", address
     ):
-        return f"GFDL-{match[1] or '1.3'}-or-later"
+        return f"GFDL-{match[1]}-only" if match[1] else "GFDL-1.2-or-later"
     if match := re.fullmatch(
         r"nationalarchives\.gov\.uk/doc/open-government-licence/version/([123])", address
     ):
@@ -234,8 +240,11 @@ def _by_words(words: str) -> str | None:
         version = match["version"] if "." in match["version"] else f"{match['version']}.0"
         return f"{(match['kind'] or '').upper()}GPL-{version}-{'or-later' if later else 'only'}"
     if match := _GFDL.fullmatch(words):
-        # Commons' tag without a version means 1.2 or any later one.
-        return f"GFDL-{match['version'] or '1.2'}-{'only' if match['later'] == ' only' else 'or-later'}"
+        # Commons' tag without a version means 1.2 or any later one; one with a version means that alone.
+        only = match["version"] and match["later"] in (None, " only")
+        return f"GFDL-{match['version'] or '1.2'}-{'only' if only else 'or-later'}"
+    if re.fullmatch(r"pd usgov( [a-z]+){0,4}", words):
+        return PUBLIC_DOMAIN
     if found := _TABLE.get(words):
         return found
     for pattern, short in _WORDS:

@@ -144,6 +144,8 @@ def _told(error: dict[str, Any]) -> str:
         return f"{field} is missing"
     if error["type"] == "extra_forbidden":
         return f"{field} is no field of a category"
+    if field == "key" and error["type"] == "string_pattern_mismatch":
+        return "key: write small letters, digits and _, at most 40, a letter first"
     if field == "edit_type":
         return f"edit_type {error['input']!r} is unknown; the types are {', '.join(EditType)}"
     return f"{field}: {error['msg']}"
