@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 from prefect import flow
 
 from curation.collecting.books import Offer, Tally
-from curation.collecting.collect import Hands, Law, collect_candidate
+from curation.collecting.collect import Hands, collect_candidate
 from curation.collecting.stream import Stream
-from curation.collecting.withdrawn import WithdrawnList, withdrawn_among
 from curation.decoding import DecodePool
-from curation.errors import Reason, Rejected
-from curation.records import ImageAsset, Outcome, StageCount
+from curation.errors import Rejected
+from curation.records import ImageAsset, StageCount
 from flows.gallery import write_sheets
-from flows.ledger import PICTURES, SUBJECTS, Ledger, picture_outcome
+from flows.ledger import PICTURES, SUBJECTS, Ledger
 from flows.paces import Paces, showing
 from flows.scope import Scope
 from flows.settings import Settings
+from flows.takedown import take_down
 from flows.terminal import say
 from flows.wiring import artefacts, image_sources, law, open_door
-from warehouse.store import Store, open_store
+from warehouse.store import open_store
 
 
 @flow(name="collect", validate_parameters=False)
@@ -42,7 +42,7 @@ def collect(settings: Settings, scope: Scope | None = None) -> list[StageCount]:
         if scope.whole and tally.complete:
             store.forget(SUBJECTS, tally.subjects)
             store.forget(PICTURES, tally.pictures)
-        _take_down(store, law(settings))
+        take_down(store, settings)
         counts = [store.count(SUBJECTS), store.count(PICTURES)]
     if ended_by:
         say(f"stopped: {counts[1].kept} pictures are kept, {counts[1].pending} pending; run it again")
@@ -95,19 +95,3 @@ def _ending_early(stop: asyncio.Event, ended_by: list[int]) -> Iterator[None]:
         for signum, handler in before.items():
             loop.remove_signal_handler(signum)
             signal.signal(signum, handler)
-
-
-def _take_down(store: Store, rules: Law) -> None:
-    """Reject what was collected earlier and is withdrawn since, pictures made of such ones too."""
-    if rules.withdrawn == WithdrawnList():
-        return
-    standing = dict(
-        store.rows("SELECT key, category FROM outcome WHERE stage = ? AND outcome = 'kept'", [PICTURES])
-    )
-    assets = [
-        ImageAsset.model_validate(value) for key, value in store.payloads("image").items() if key in standing
-    ]
-    store.append(
-        picture_outcome(key, standing[key], Outcome.REJECTED, Reason.WITHDRAWN, told)
-        for key, told in withdrawn_among(assets, rules.withdrawn).items()
-    )

@@ -13,7 +13,19 @@ from tests.unit.test_release import cut
 from warehouse.store import open_store, outcome_event
 
 MMKE = Path(sys.executable).with_name("mmke")
-HEAVY = ("prefect", "torch", "transformers", "label_studio_sdk", "openai", "datasets", "matplotlib")
+HEAVY = (
+    "prefect",
+    "torch",
+    "transformers",
+    "label_studio_sdk",
+    "openai",
+    "datasets",
+    "matplotlib",
+    "aiohttp",
+    "cv2",
+    "faiss",
+    "distributed",
+)
 
 
 def mmke(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +44,17 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("words", [["--help"], ["status"], ["why", "img-1"], ["release", "verify", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["status"],
+        ["why", "img-1"],
+        ["release", "verify", "--help"],
+        ["taxonomy", "check"],
+        ["dedupe", "rule", "--help"],
+    ],
+)
 def test_light_commands_import_nothing_heavy(project: Path, words: list[str]) -> None:
     code = (
         "import sys\nfrom flows.cli import main\nsys.argv = ['mmke', *sys.argv[1:]]\n"
