@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pydantic import Field, field_validator
 
+from curation.collecting.list_files import read_texts
 from curation.collecting.listed import COLUMNS, Listing, Row, check_columns, column_names, row_of
 from curation.collecting.parquet_pictures import ParquetPictures
 from curation.collecting.port import Fetched
@@ -27,8 +29,10 @@ class HuggingFaceSettings(Record):
 
     repo: owner/name. revision: the commit, 40 hexadecimal digits. files: which Parquet files, as globs.
     snapshot: a folder that has the files of that commit; without it they are downloaded into cache.
-    columns: our name to the data set's. The other fields hold for every row whose own cell is empty; what
-    the data set's card says of the licence is recorded, but is not taken for the pictures' licence.
+    columns: our name to the data set's. texts: a list (csv, tsv, JSON, Parquet) of what is said of the
+    subjects (subject, caption, licence, author, page), for data sets of labels without texts. The other
+    fields hold for every row whose own cell is empty; what the data set's card says of the licence is
+    recorded, but is not taken for the pictures' licence.
     """
 
     kind: Literal["hugging_face"] = "hugging_face"
@@ -38,6 +42,7 @@ class HuggingFaceSettings(Record):
     files: tuple[str, ...] = Field(default=("**/*.parquet",), min_length=1)
     snapshot: Path | None = None
     cache: Path = Path(".cache/hugging_face")
+    texts: Path | None = None
     columns: dict[Column, str] = Field(default_factory=dict)
     subject: str = ""
     category: str = ""
@@ -82,7 +87,8 @@ class HuggingFaceSource:
         self._settings = settings
         self._pictures: dict[str, ParquetPictures] = {}
         table = load_taxonomy() if taxonomy is None else taxonomy
-        self._listing = Listing(settings.name, self._page(""), self._rows, table, allowed)
+        texts = partial(read_texts, settings.texts) if settings.texts else None
+        self._listing = Listing(settings.name, self._page(""), self._rows, table, allowed, texts)
 
     @property
     def name(self) -> str:

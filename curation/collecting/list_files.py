@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curation.errors import PrerequisiteError
+from curation.collecting.listed import Row, check_columns, column_names, invalid, row_of
+from curation.errors import PrerequisiteError, Rejected
 
 MAX_ROW = 1_000_000
 """Characters of one row of JSON or text; a longer one is refused, not read into memory."""
@@ -50,6 +51,21 @@ def open_tables(path: Path) -> Iterator[Table]:
         if reader is None:
             raise PrerequisiteError(f"{file} is of no known kind; rename or convert it to one of {kinds}")
         yield reader(file)
+
+
+def read_texts(path: Path) -> Iterator[Row | Rejected]:
+    """Yield what a list says of subjects: the columns subject and caption (or text), licence, author, page.
+
+    Raises PrerequisiteError as open_tables does, and when one of the two columns is missing.
+    """
+    for table in open_tables(path):
+        for needed in ("subject", "caption") if table.header is not None else ():
+            check_columns(table.label, table.header or (), {}, needed)
+        for place, cells in table.rows:
+            if isinstance(cells, str):
+                yield invalid(place, cells)
+            else:
+                yield row_of(cells, place, column_names(cells, {}), {}, locator=place)
 
 
 def _text_table(file: Path) -> Table:

@@ -123,7 +123,9 @@ def cell_text(value: object) -> str:
 class Listing:
     """The subjects and pictures of a list, indexed in a temporary file so that memory stays flat.
 
-    rows: reads the list from its start. The index is made at first use, once; threads may share it.
+    rows: reads the list from its start. texts: reads what is said of the subjects (subject and caption, with
+    a licence, an author and a page of its own); where it says nothing, the first caption of a subject's
+    pictures is its text, under that row's licence. The index is made at first use, once; threads may share it.
     """
 
     def __init__(
@@ -133,9 +135,10 @@ class Listing:
         rows: Callable[[], Iterator[Row | Rejected]],
         taxonomy: Mapping[str, Category],
         allowed: Collection[str] = DEFAULT_ALLOWED,
+        texts: Callable[[], Iterator[Row | Rejected]] | None = None,
     ) -> None:
         """Remember what is needed; nothing is read yet. page: for rows that name none and have no URL."""
-        self._source, self._page, self._rows = source, page, rows
+        self._source, self._page, self._rows, self._texts = source, page, rows, texts
         self._allowed = allowed
         self._categories = {name.casefold(): one for one in taxonomy.values() for name in (one.name, one.key)}
         self._lock = threading.Lock()
@@ -189,13 +192,9 @@ class Listing:
         return row.page or (row.locator if _is_web(row.locator) else self._page)
 
     def _subject(self, subject_id: str, name: str, category: str, fine_type: str) -> Subject | Rejected:
-        """Return a subject with the first of its captions that may be released as its text."""
-        found = self._read(
-            f"SELECT {_FIELDS} FROM picture WHERE subject_id = ? AND caption <> ''"  # noqa: S608 - our own names
-            " ORDER BY number LIMIT 100",
-            (subject_id,),
-        )
-        for row in (Row(*values) for values in found):
+        """Return a subject with the first text about it that may be released."""
+        found = self._said(subject_id, name, category)
+        for row in found:
             licence = check_licence(subject_id, row.licence, self._allowed)
             if isinstance(licence, Rejected):
                 continue
@@ -214,8 +213,27 @@ class Listing:
                     attribution=attribution_line(name, row.author, licence, page),
                 ),
             )
-        why = "none of its captions has an allowed licence" if found else "no row of it has a caption"
+        why = "none of its texts has an allowed licence" if found else "no row of it has a caption"
         return Rejected(subject_id, Reason.NO_SOURCE_TEXT, f"{name}: {why}")
+
+    def _said(self, subject_id: str, name: str, category: str) -> list[Row]:
+        """Return what is said of a subject: the texts about it, then the captions of its pictures."""
+        texts = self._read(
+            f"SELECT {_FIELDS} FROM said WHERE about = ? ORDER BY number",  # noqa: S608 - our own names
+            (name.casefold(),),
+        )
+        captions = self._read(
+            f"SELECT {_FIELDS} FROM picture WHERE subject_id = ? AND caption <> ''"  # noqa: S608 - our own names
+            " ORDER BY number LIMIT 100",
+            (subject_id,),
+        )
+        rows = [Row(*values) for values in texts]
+        fitting = [row for row in rows if not row.category or self._key(row.category) == category]
+        return fitting + [Row(*values) for values in captions]
+
+    def _key(self, category: str) -> str | None:
+        found = self._categories.get(category.casefold())
+        return found.key if found else None
 
     def _read(self, query: str, values: tuple[object, ...]) -> list[Any]:
         with self._lock:
@@ -231,18 +249,33 @@ class Listing:
             CREATE TABLE subject (subject_id TEXT PRIMARY KEY, first INTEGER, name, category, fine_type);
             CREATE TABLE picture (number INTEGER PRIMARY KEY, subject_id, {_FIELDS},
                                   UNIQUE (subject_id, locator));
+            CREATE TABLE said (number INTEGER PRIMARY KEY, about, {_FIELDS});
             CREATE TABLE refused (number INTEGER PRIMARY KEY, key, reason, detail);
             """
         )
         for number, row in enumerate(self._rows()):
-            refused = row if isinstance(row, Rejected) else self._add(index, number, row)
-            if refused:
-                key = f"{self._source}: {refused.key}"
-                values = (number, key, str(refused.reason), refused.detail)
-                index.execute("INSERT INTO refused VALUES (?, ?, ?, ?)", values)
+            self._note(index, row if isinstance(row, Rejected) else self._add(index, number, row))
+        for number, row in enumerate(self._texts() if self._texts else ()):
+            self._note(index, row if isinstance(row, Rejected) else self._add_text(index, number, row))
         index.execute("CREATE INDEX first ON subject (first)")
+        index.execute("CREATE INDEX about ON said (about)")
         index.commit()
         return index
+
+    def _note(self, index: sqlite3.Connection, refused: Rejected | None) -> None:
+        if refused:
+            values = (f"{self._source}: {refused.key}", str(refused.reason), refused.detail)
+            index.execute("INSERT INTO refused (key, reason, detail) VALUES (?, ?, ?)", values)
+
+    def _add_text(self, index: sqlite3.Connection, number: int, row: Row) -> Rejected | None:
+        """Put what is said of a subject into the index, or return why it says nothing."""
+        if not row.subject or not row.caption:
+            return invalid(
+                row.place, "it names no subject" if row.caption else "it says nothing of its subject"
+            )
+        values = (number, row.subject.casefold(), *row)
+        index.execute(f"INSERT INTO said VALUES (?, ?{', ?' * len(Row._fields)})", values)  # noqa: S608 - our own text
+        return None
 
     def _add(self, index: sqlite3.Connection, number: int, row: Row) -> Rejected | None:
         """Put a row into the index, or return why it has no place there."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from curation.collecting.http.door import Door
-from curation.collecting.list_files import open_tables
+from curation.collecting.list_files import open_tables, read_texts
 from curation.collecting.listed import COLUMNS, Listing, Row, check_columns, column_names, invalid, row_of
 from curation.collecting.port import Fetched
 from curation.errors import Rejected
@@ -25,12 +26,15 @@ class UrlListSettings(Record):
     """One `[[sources]]` table of kind url_list.
 
     path: the list, or a folder of lists, relative to the current folder. columns: our name to the list's
-    where they differ ({ caption = "TEXT" }). The other fields hold for every row whose own cell is empty.
+    where they differ ({ caption = "TEXT" }). texts: a list of what is said of the subjects (subject, caption,
+    licence, author, page), for lists whose captions do not say it. The other fields hold for every row whose
+    own cell is empty.
     """
 
     kind: Literal["url_list"] = "url_list"
     name: str = Field(default="url_list", pattern=r"^[a-z][a-z0-9_-]{0,39}$")
     path: Path
+    texts: Path | None = None
     columns: dict[Column, str] = Field(default_factory=dict)
     subject: str = ""
     category: str = ""
@@ -56,10 +60,11 @@ class UrlListSource:
         columns = {str(ours): theirs for ours, theirs in settings.columns.items()}
         self._listing = Listing(
             settings.name,
-            "",
+            f"urn:mmke-forge:{settings.name}",
             lambda: read_list(settings.path, columns, whole),
             load_taxonomy() if taxonomy is None else taxonomy,
             allowed,
+            partial(read_texts, settings.texts) if settings.texts else None,
         )
 
     @property

@@ -102,7 +102,7 @@ def test_rows_become_subjects_and_the_bytes_are_kept(tmp_path: Path) -> None:
     subjects, rejected, offers = listed(birds)
     assert [(one.name, one.source_text) for one in subjects] == [("Owl", "A grey owl")]
     assert [(one.reason, one.detail) for one in rejected] == [
-        (Reason.NO_SOURCE_TEXT, "Kingfisher: none of its captions has an allowed licence")
+        (Reason.NO_SOURCE_TEXT, "Kingfisher: none of its texts has an allowed licence")
     ]
     assert [(one.locator, one.licence_text) for one in offers] == [
         ("data/train-0.parquet#0", "cc-by-4.0"),
@@ -122,6 +122,16 @@ def test_settings_fill_empty_cells_and_the_cards_licence_does_not(tmp_path: Path
     _, _, offers = listed(source(tmp_path, tmp_path / "cache", licence="CC0", author="Ann"))
     assert sorted(one.licence_text or "" for one in offers) == ["CC BY-NC 2.0", "CC0", "cc-by-4.0"][1:]
     assert {one.author for one in offers} == {"Ann"}
+
+
+def test_a_data_set_of_labels_takes_its_texts_from_a_list(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.csv"
+    texts.write_text("subject,text,licence\nKingfisher,It dives for fish.,CC0\n")
+    subjects, _, offers = listed(
+        source(made(tmp_path / "set"), tmp_path / "cache", texts=texts, licence="CC0")
+    )
+    assert [(one.name, one.source_text) for one in subjects][1] == ("Kingfisher", "It dives for fish.")
+    assert len(offers) == 3
 
 
 def test_a_path_in_place_of_bytes_is_not_followed(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_rows_become_subjects_with_text_and_pictures_with_licence(tmp_path: Path
         ("CC0", "http://a.org/2.jpg", "mine"),
     ]
     assert [(one.reason, one.detail) for one in rejected] == [
-        (Reason.NO_SOURCE_TEXT, "Owl: none of its captions has an allowed licence")
+        (Reason.NO_SOURCE_TEXT, "Owl: none of its texts has an allowed licence")
     ]
 
 
@@ -193,6 +193,26 @@ def test_unknown_categories_and_repeated_pictures_are_refused(tmp_path: Path) ->
         Reason.LIST_ROW_INVALID,
     ]
     assert "'bildung' is unknown" in rejected[-1].detail
+
+
+def test_texts_about_subjects_go_before_captions(tmp_path: Path) -> None:
+    said = [
+        ("Kingfisher", "A bird that dives for fish.", "CC BY-SA 4.0", "Wiki", "https://w.org/K", ""),
+        ("owl", "Not lawful.", "CC BY-NC 4.0", "", "", ""),
+        ("OWL", "Owls hunt at night.", "CC0", "", "", "aerial_animals"),
+        ("Owl", "A pub.", "CC0", "", "", "building"),
+        ("", "Of nothing.", "CC0", "", "", ""),
+        ("Wren", "", "CC0", "", "", ""),
+    ]
+    columns = ("subject", "text", "licence", "author", "page", "category")
+    texts = write(tmp_path / "said.csv", said, columns)
+    subjects, rejected, _ = all_of(source(write(tmp_path / "list.csv"), texts=texts))
+    assert [one.source_text for one in subjects] == ["A bird that dives for fish.", "Owls hunt at night."]
+    assert subjects[0].text_source.page == "https://w.org/K"
+    assert subjects[1].text_source.page == "urn:mmke-forge:url_list"
+    assert [one.reason for one in rejected] == [Reason.LIST_ROW_INVALID] * 2
+    with pytest.raises(PrerequisiteError, match="no column 'subject'"):
+        all_of(source(tmp_path / "list.csv", texts=write(tmp_path / "x.csv", [("a",)], ("text",))))
 
 
 def test_a_folder_of_lists_is_read_by_name(tmp_path: Path) -> None:
