@@ -12,7 +12,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from curation.collecting.list_files import read_texts
-from curation.collecting.listed import COLUMNS, Listing, Row, check_columns, column_names, row_of
+from curation.collecting.list_rows import COLUMNS, Row, check_columns, column_names, row_of
+from curation.collecting.listed import Listing
 from curation.collecting.parquet_pictures import ParquetPictures
 from curation.collecting.port import Fetched
 from curation.collecting.snapshots import card_licence, snapshot_folder

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curation.collecting.listed import Row, check_columns, column_names, invalid, row_of
+from curation.collecting.list_rows import Row, check_columns, column_names, invalid, row_of
 from curation.errors import PrerequisiteError, Rejected
 
 MAX_ROW = 1_000_000

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from curation.collecting.http.door import Door
 from curation.collecting.list_files import open_tables, read_texts
-from curation.collecting.listed import COLUMNS, Listing, Row, check_columns, column_names, invalid, row_of
+from curation.collecting.list_rows import COLUMNS, Row, check_columns, column_names, invalid, row_of
+from curation.collecting.listed import Listing
 from curation.collecting.port import Fetched
 from curation.errors import Rejected
 from curation.licences import DEFAULT_ALLOWED

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation.collecting.http.door import Door
-from curation.collecting.listed import Row
+from curation.collecting.list_rows import Row
 from curation.collecting.port import Fetched
 from curation.collecting.url_list import UrlListSettings, UrlListSource, read_list
 from curation.errors import PrerequisiteError, Reason, Rejected
