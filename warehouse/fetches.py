@@ -43,7 +43,7 @@ class Fetches:
 
     A line is the sha256 of the request's key, a blank, and the record as JSON; the newest line of a key
     counts, in the order of the journals' numbers. A last line without its end is of a killed process: it
-    is passed over. In memory are 150 bytes a request, not the records.
+    is passed over. In memory are about 300 bytes a request, not the records.
     """
 
     def __init__(self, artefacts: Artefacts) -> None:

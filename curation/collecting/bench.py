@@ -229,7 +229,7 @@ def _run_img2dataset(python: Path, port: int, count: int, folder: Path) -> None:
 def main() -> int:
     """Print the table. Returns 1 only when a client kept other bytes than were served."""
     parser = argparse.ArgumentParser(prog="python -m curation.collecting.bench", description=__doc__)
-    parser.add_argument("--count", type=int, default=1000, help="pictures a round")
+    parser.add_argument("--count", type=int, default=400, help="pictures a round")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     console = Console()

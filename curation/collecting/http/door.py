@@ -70,6 +70,8 @@ class Door:
     ) -> Any:  # noqa: ANN401 - any JSON value
         """Return what an API answers, parsed; with form it is a POST. Kept raw, and reused by later runs.
 
+        robots.txt is for pictures: an API is offered to programs and has terms of its own (Wikipedia's
+        robots.txt keeps crawlers from the folder in which its API lies).
         Raises TransientError when a later try may work, PrerequisiteError naming the fix (no contact, a
         refused User-Agent, wrong credentials), FetchRefused for a permanent 4xx.
         """
