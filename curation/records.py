@@ -176,16 +176,6 @@ class ImageAsset(Record):
     metadata_sha256: Sha256 | None = None
 
 
-class ImageHashes(Record):
-    """Perceptual hashes of a picture, 64 bit in 16 hexadecimal digits; algorithm: library and version."""
-
-    image_id: str
-    sha256: Sha256
-    phash: str
-    dhash: str
-    algorithm: str
-
-
 class PictureFeatures(Record):
     """What the search for duplicates knows of a picture, all of it from one decode.
 
