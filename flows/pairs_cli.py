@@ -41,4 +41,5 @@ def pull_pairs() -> None:
     for line in lines:
         say_result(line)
     show_counts(counts)
-    typer.echo(f"rulings: {settings.dedupe.rulings}")
+    if settings.dedupe.rulings.exists():
+        typer.echo(f"rulings: {settings.dedupe.rulings}")

@@ -116,6 +116,8 @@ def duplicate_gallery(
             chart=chart(found) if found and page == out else None,
             styles=thumbnails.styles(),
         )
+    for stale in set(out.parent.glob(f"{out.stem}-[0-9]*{out.suffix}")) - set(names):
+        stale.unlink()
     return out
 
 

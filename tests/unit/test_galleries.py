@@ -109,6 +109,8 @@ def test_more_pictures_than_a_page_holds_go_on_in_the_next(
     assert "rule img-d img-e" not in first.text
     assert "rule img-d img-e" in second.text
     assert [link["href"] for link in first.links if link["href"] == "d-2.html"]
+    duplicate_gallery([], pairs[:1], assets, shelf.__getitem__, out, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["d.html"], "the page that is no more is removed"
 
 
 def test_the_same_records_give_the_same_bytes_in_any_order(tmp_path: Path) -> None:
