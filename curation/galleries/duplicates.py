@@ -91,30 +91,31 @@ def duplicate_gallery(
     groups = sorted(clusters, key=lambda group: (-_doubt(group), group.cluster_id))
     plain = [assets[key] for key, feature in known.items() if not feature.informative]
     parts = _parts(waiting, groups, plain, assets)
-    names = [out.with_name(f"{out.stem}-{number}{out.suffix}") for number in range(1, len(parts) + 1)]
-    names[0] = out
+    names = [out, *(out.with_name(f"{out.stem}-{n}{out.suffix}") for n in range(2, len(parts) + 1))]
     found = distances(clusters, pairs, known, _families(assets))
+    whole = {
+        "title": "Duplicates",
+        "pages": [name.name for name in names] if len(names) > 1 else [],
+        "pictures": len(assets),
+        "waiting": len(waiting),
+        "groups": len(groups),
+        "dropped": dropped,
+        "plain": len(plain),
+    }
     merges = {frozenset((pair.first, pair.second)): pair for pair in pairs}
     for part, page in zip(parts, names, strict=True):
         thumbnails = Thumbnails(_shown(part, assets), read)
         write_page(
             "duplicates.html.j2",
             page,
-            title="Duplicates",
-            pages=[name.name for name in names] if len(names) > 1 else [],
             page=page.name,
-            pictures=len(assets),
-            waiting=len(waiting),
-            groups=len(groups),
-            dropped=sum(len(group.dropped) for group in groups),
-            dropped_ids=dropped,
-            plain=len(plain),
             shown_pairs=[_pair(pair, assets, known, thumbnails) for pair in part.pairs],
             shown_groups=[_group(group, assets, merges, thumbnails) for group in part.clusters],
             shown_plain=[card(asset, asset.subject_id, thumbnails) for asset in part.plain],
             distances=found if page == out else None,
             chart=chart(found) if found and page == out else None,
             styles=thumbnails.styles(),
+            **whole,
         )
     for stale in set(out.parent.glob(f"{out.stem}-[0-9]*{out.suffix}")) - set(names):
         stale.unlink()

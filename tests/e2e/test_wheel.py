@@ -17,10 +17,11 @@ import curation, flows.cli
 from curation.collecting.sample import SampleSource
 from curation.drafting.prompting import load_prompt
 from curation.reviewing.interface import guidelines, label_config
+from curation.reviewing.pairs import pair_interface
 from curation.taxonomy import load_taxonomy
 from warehouse.store import open_store
 assert pathlib.Path(curation.__file__).is_relative_to(sys.argv[1]), curation.__file__
-assert len(load_taxonomy()) == 33 and label_config() and guidelines()
+assert len(load_taxonomy()) == 33 and label_config() and guidelines() and pair_interface().guidelines
 assert load_prompt("original_knowledge").text
 assert all(files(package).joinpath(name).is_file() for package, name in (
     ("warehouse", "card.md.j2"), ("eval", "report.html.j2"), ("curation", "templates/page.html.j2")))
