@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from prefect import flow
 
@@ -130,23 +131,32 @@ def _pictures(settings: Settings, kept: Artefacts, releases: Sequence[Release]) 
         assets = collected(store)
         known = {k: PictureFeatures.model_validate(v) for k, v in store.payloads("features").items()}
     released = released_pictures(releases, assets, kept.put)
-
-    def work(one: ImageAsset | Released) -> PictureFeatures:
-        before = known.get(one.image_id)
-        if before and before.sha256 == one.sha256 and before.algorithm == algorithm():
-            return before
-        # From the derivative, which was decoded under limits once: nothing from outside is decoded again.
-        data = kept.get(one.derivative_sha256)
-        made = picture_features(one.image_id, data, kept.put, one.derivative_sha256)
-        return made.model_copy(update={"sha256": one.sha256})
+    everything: list[ImageAsset | Released] = [*assets, *released]
+    named = algorithm()
+    features = {
+        one.image_id: before
+        for one in everything
+        if (before := known.get(one.image_id)) and (before.sha256, before.algorithm) == (one.sha256, named)
+    }
 
     def keep(part: Sequence[PictureFeatures]) -> None:
         with open_store(settings.home) as store:
             store.append([record_event("features", one.image_id, one) for one in part])
 
-    everything: list[ImageAsset | Released] = [*assets, *released]
-    made = in_chunks(STAGE, everything, settings, work, keep)
-    return _Pictures(assets, released, {one.image_id: one for one in made})
+    missing = [one for one in everything if one.image_id not in features]
+    made = in_chunks(STAGE, missing, settings, partial(_features, kept), keep)
+    features |= {one.image_id: one for one in made}
+    return _Pictures(assets, released, features)
+
+
+def _features(kept: Artefacts, one: ImageAsset | Released) -> PictureFeatures:
+    """Return what is known of a picture; a function of a module, so that a cluster can do it too.
+
+    From the derivative, which was decoded under limits once: nothing from outside is decoded again.
+    """
+    data = kept.get(one.derivative_sha256)
+    made = picture_features(one.image_id, data, kept.put, one.derivative_sha256)
+    return made.model_copy(update={"sha256": one.sha256})
 
 
 def _checked(

@@ -86,8 +86,6 @@ class Settings(BaseModel):
     withdrawn: Path | None = None
     # How many subjects to take of a category, None for all: a small number for a first try.
     per_category: int | None = Field(default=None, ge=1)
-    # Hamming distance of 64-bit pHashes up to which two pictures are compared closely.
-    duplicate_radius: int = Field(default=6, ge=0, le=16)
     dedupe: DedupeSettings = DedupeSettings()
     # The model asked for at a real endpoint; the embedded rule drafter has its own name.
     drafting_model: str = "gpt-5-mini"

@@ -30,7 +30,12 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Run one real Prefect server for the whole session; a command alone would start its own."""
     before = dict(os.environ)
     with prefect_server(tmp_path_factory.mktemp("prefect")):
-        yield
+        from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_LEVEL, temporary_settings
+
+        # Tests that import flows have imported Prefect before the server was there.
+        there = {PREFECT_API_URL: os.environ["PREFECT_API_URL"], PREFECT_LOGGING_LEVEL: "CRITICAL"}
+        with temporary_settings(there):
+            yield
     os.environ.clear()
     os.environ.update(before)
 
