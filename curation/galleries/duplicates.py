@@ -23,6 +23,8 @@ from curation.records import (
 
 # Members of a group that are shown; a hundred copies of one picture say no more than these.
 _MOST_MEMBERS = 40
+# Pairs on a page: among pages of print, a few pictures are in doubt with hundreds of others.
+_MOST_PAIRS = 500
 _PLAIN = (Transform.SAME, Transform.IDENTICAL)
 
 
@@ -136,13 +138,13 @@ def _parts(
     plain: Iterable[ImageAsset],
     assets: Mapping[str, ImageAsset],
 ) -> list[_Part]:
-    """Deal the pairs, then the groups, then the plain pictures onto pages of at most 1,000 pictures."""
+    """Deal pairs, then groups, then plain pictures onto pages of at most 1,000 pictures and 500 pairs."""
     parts = [_Part([], [], [])]
     there: set[str] = set()
 
     def room_for(more: Iterable[str]) -> _Part:
         there.update(more)
-        if len(there) > MOST_ON_A_PAGE:
+        if len(there) > MOST_ON_A_PAGE or len(parts[-1].pairs) >= _MOST_PAIRS:
             parts.append(_Part([], [], []))
             there.clear()
             there.update(more)

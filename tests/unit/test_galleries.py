@@ -130,3 +130,17 @@ def test_no_duplicates_is_a_page_too(tmp_path: Path) -> None:
     html = duplicate_gallery([], [], {}, {}.__getitem__, tmp_path / "d.html", {}).read_text()
     assert "No pair is in doubt" in html
     assert "Nothing to show" in html
+
+
+def test_a_few_pictures_in_many_pairs_go_on_in_the_next_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curation.galleries.duplicates._MOST_PAIRS", 2)
+    shelf: dict[str, bytes] = {}
+    assets = {name: asset(name, shelf) for name in ("img-a", "img-b", "img-c")}
+    pairs = [pair("img-a", "img-b"), pair("img-a", "img-c"), pair("img-b", "img-c")]
+    out = duplicate_gallery([], pairs, assets, shelf.__getitem__, tmp_path / "d.html", {})
+    assert [path.read_text().count('<article class="pair">') for path in (out, tmp_path / "d-2.html")] == [
+        2,
+        1,
+    ]
