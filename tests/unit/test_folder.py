@@ -15,6 +15,8 @@ from curation.collecting.port import Fetched
 from curation.errors import PrerequisiteError, Reason, Rejected
 from curation.licences import check_licence
 from curation.records import EditType, ImageCandidate, Subject
+from curation.taxonomy import load_taxonomy
+from tests.unit.test_taxonomy import BRIDGE
 
 CONSENT = 'consent = { who = "Jane Doe", when = 2026-11-01, how = "signed form 12" }'
 BO = """
@@ -184,6 +186,15 @@ def test_both_spellings_of_a_name_are_one_file(tmp_path: Path) -> None:
     _, rejected, (offer,) = listed(source)
     assert (rejected, offer.licence_text) == ([], "CC0")
     assert isinstance(fetched(source, offer), Fetched)
+
+
+def test_a_category_of_ones_own_will_do(tmp_path: Path) -> None:
+    (tmp_path / "taxonomy.toml").write_text(BRIDGE)
+    folder(tmp_path / "mine", TOWER.replace('"building"', '"Bridge"'), "tower.jpg")
+    settings = FolderSettings(path=tmp_path / "mine")
+    (subject,), rejected, offers = listed(FolderSource(settings, load_taxonomy(tmp_path / "taxonomy.toml")))
+    assert (subject.category, subject.fine_type, len(offers), rejected) == ("bridge", "bridge", 1, [])
+    assert listed(FolderSource(settings))[0] == []
 
 
 @pytest.mark.parametrize(
