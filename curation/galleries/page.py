@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import cache
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,4 +86,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["clip"] = harmless
+    environment.filters["shell"] = quote  # people paste commands
     return environment

@@ -132,6 +132,14 @@ def test_no_duplicates_is_a_page_too(tmp_path: Path) -> None:
     assert "Nothing to show" in html
 
 
+def test_a_command_that_is_pasted_runs_nothing_else(tmp_path: Path) -> None:
+    shelf: dict[str, bytes] = {}
+    assets = {name: asset(name, shelf) for name in ("img-a", "x; rm -rf ~ $(id)")}
+    doubtful = pair("img-a", "x; rm -rf ~ $(id)")
+    out = duplicate_gallery([], [doubtful], assets, shelf.__getitem__, tmp_path / "d.html", {})
+    assert "rule img-a 'x; rm -rf ~ $(id)' same" in Page(out.read_text()).text
+
+
 def test_a_few_pictures_in_many_pairs_go_on_in_the_next_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
