@@ -70,6 +70,13 @@ def test_every_category_can_be_filled_by_search() -> None:
         assert {"wikimedia", "openverse"} & set(category.sources)
 
 
+def test_without_classes_there_are_terms_enough_for_the_quota() -> None:
+    pages_per_term = 3  # what the Wikimedia source takes of a term, by default
+    bare = [category for category in load_taxonomy().values() if not category.wikidata]
+    assert len(bare) == 12
+    assert all(len(category.search_terms) * pages_per_term >= category.quota for category in bare)
+
+
 def test_the_sample_uses_fine_types_of_the_taxonomy() -> None:
     text = files("curation.collecting").joinpath("sample.toml").read_text(encoding="utf-8")
     table = load_taxonomy()
