@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from curation.errors import PrerequisiteError, Reason
 from curation.galleries import State
 from curation.records import ClusterMember, DuplicateCluster, EditType, Outcome, Subject, TextSource
+from flows.cli import app
 from flows.gallery import seen_pictures, write_sheets
 from flows.settings import Settings
 from tests.unit.galleries import asset
@@ -95,3 +97,13 @@ def test_one_category_is_one_page(settings: Settings) -> None:
 def test_without_a_warehouse_the_fix_is_named(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="mmke collect"):
         write_sheets(Settings(home=tmp_path))
+
+
+def test_the_command_prints_the_page_to_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMKE_HOME", str(settings.home))
+    monkeypatch.chdir(settings.home)
+    done = CliRunner().invoke(app, ["gallery", "building"])
+    assert done.exit_code == 0, done.output
+    page = Path(done.output.strip().removeprefix("contact sheet: "))
+    assert page == settings.home / "galleries" / "collected" / "building.html"
+    assert page.is_file()
