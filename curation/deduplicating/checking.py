@@ -20,8 +20,10 @@ _LEAST_SCORE, _PERFECT = 0.55, 0.999
 _HELD = 256
 # For the wording alone: colours that do not agree, and how much a small part takes of the correlation.
 _GREY_COPY, _MARKED = 0.6, 0.02
-# Share of the part that must lie inside the whole: for a fit at all, and for a merge without people.
-_LEAST_COVERED, _MOSTLY = 0.4, 0.6
+# Share of the part that must lie inside the whole: for a fit at all, and for a merge without people; and
+# the least share of the whole that is merged with its part.
+_LEAST_COVERED, _MOSTLY, _LEAST_AREA = 0.6, 0.9, 0.4
+_TEXTURED = 0.4
 
 _TURNED: dict[Transform, Callable[[Pixels], Pixels]] = {
     Transform.ROTATED_90: lambda picture: np.rot90(picture, -1),
@@ -42,6 +44,7 @@ class _Fit:
     measures: Measures
     wording: str
     covered: float = 1.0
+    area: float = 1.0
 
 
 class Shown(Protocol):
@@ -81,6 +84,7 @@ class Checker:
                 .astype(np.float32)
             )
         )
+        self._parts = lru_cache(_HELD)(lambda row: geometry.parts(self._thumbnail(row)))
         self._picture = lru_cache(_HELD)(lambda row: geometry.decoded(read(assets[row].derivative_sha256)))
 
     def check(self, candidate: Candidate) -> DuplicatePair:
@@ -128,8 +132,8 @@ class Checker:
         fits = [_Fit(Transform.SAME, edges, "as they are")]
         if edges.correlation >= _PERFECT:
             return fits[0]
-        score, part, start = _where(pictures)
-        if start is not None and score >= _LEAST_SCORE:
+        part, start = _where(self._parts(candidate.first), self._parts(candidate.second))
+        if start.score >= _LEAST_SCORE:
             fits += _fit(geometry.refined(pictures[part], pictures[1 - part], start), pictures, part)
         if max(fit.measures.without for fit in fits) < self._settings.review_without:
             fits += _fit(geometry.by_keypoints(pictures[1], pictures[0]), pictures, 1)
@@ -140,9 +144,12 @@ class Checker:
     def _decided(self, best: _Fit, informative: bool) -> PairVerdict:
         """Return the verdict; pictures on which hashes say nothing are merged only by their pixels."""
         found, decided = best.measures, verdict(best.measures, self._settings)
-        if informative and best.covered >= _MOSTLY:
+        # A flag turned or cut is another flag: what was moved must have something to know it by.
+        unmoved = best.transform is Transform.SAME
+        known = unmoved or found.textured >= _TEXTURED
+        if informative and known and best.covered >= _MOSTLY and best.area >= _LEAST_AREA:
             return decided
-        if found.difference <= 1.5 and found.spot <= 6 and found.spot_colour <= 6:
+        if unmoved and found.difference <= 1.5 and found.spot <= 6 and found.spot_colour <= 6:
             return PairVerdict.MERGE
         if decided is PairVerdict.MERGE or found.difference <= 6:
             return PairVerdict.REVIEW
@@ -162,14 +169,10 @@ def compare(
     return [checker.check(pair) for pair in found.pairs]
 
 
-def _where(pictures: tuple[geometry.Colour, geometry.Colour]) -> tuple[float, int, geometry.Placement | None]:
-    """Return the score, which of the two is the part (0 or 1), and where it lies in the other."""
-    best: tuple[float, int, geometry.Placement | None] = (-1.0, 0, None)
-    for part in (1, 0):
-        placement = geometry.find(pictures[part], pictures[1 - part])
-        if placement is not None and placement.score > best[0]:
-            best = (placement.score, part, placement)
-    return best
+def _where(one: Pixels, other: Pixels) -> tuple[int, geometry.Placement]:
+    """Return which of the two is the part (0 or 1), and about where it lies in the other."""
+    ways = ((1, geometry.place_among(other, one)), (0, geometry.place_among(one, other)))
+    return max(ways, key=lambda way: way[1].score)
 
 
 def _fit(
@@ -188,7 +191,7 @@ def _fit(
     found = measure(here, there, inside)
     # Another frame and other colours at once is more than a copy has.
     recoloured = name is not Transform.SAME and found.colour < _GREY_COPY
-    return [] if recoloured else [_Fit(name, found, wording, covered)]
+    return [] if recoloured else [_Fit(name, found, wording, covered, placement.area())]
 
 
 _WORDS = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
 from math import atan2, degrees
 
 import numpy as np
@@ -15,9 +17,11 @@ Grey = npt.NDArray[np.uint8]
 Colour = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float32]
 
-_COARSE, _FINE = 64, 128
-_LEAST_SHARE = 0.62
-_SCALES = 20
+_SIDES = (48, 128)
+_TINY = 16
+_CUTS = tuple(product((0.0, 0.075, 0.15), repeat=2))
+_PLAIN = 1.5 * _TINY
+_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _LEAST_INLIERS = 15
 # Shares of a side, degrees: less than these is no crop, no rotation.
 _CUT, _TILT = 0.006, 0.6
@@ -43,6 +47,10 @@ class Placement:
         left, upper = corners.min(axis=0)
         right, lower = corners.max(axis=0)
         return (float(left), float(upper), float(right), float(lower))
+
+    def area(self) -> float:
+        """Return the share of the whole that the part would cover."""
+        return abs(float(np.linalg.det(self.matrix[:, :2])))
 
     def tilt(self) -> float:
         """Return by how many degrees the part is turned in the whole."""
@@ -76,33 +84,65 @@ def decoded(derivative: bytes) -> Colour:
     return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def find(part: Colour, whole: Colour) -> Placement | None:
-    """Return about where a picture lies in another one that shows more, or as much; None when nowhere.
+def parts(thumbnail: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return 81 parts of a picture as unit vectors: all crops by 0, 7.5 or 15 % a side, the whole first.
 
-    By template matching (Lewis, 1995) over sizes, at 64 px.
+    thumbnail: float32 RGB, shape (64, 64, 3); float32, shape (81, 256). A plain part is all zeros.
     """
-    return _located(grey(part, _COARSE), grey(whole, _COARSE))
+    ways = _ways()
+    grey = thumbnail @ _LUMA
+    small = np.einsum("yij,jk,xlk->yxil", ways, grey, ways, optimize=True).reshape(len(ways) ** 2, -1)
+    small -= small.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(small, axis=1, keepdims=True)
+    return np.asarray(np.where(lengths > _PLAIN, small / np.maximum(lengths, 1e-6), 0), dtype=np.float32)
+
+
+def place_among(part: npt.NDArray[np.float32], whole: npt.NDArray[np.float32]) -> Placement:
+    """Return which part of the whole a picture is most like: both as `parts` gives them."""
+    scores = whole @ part[0]
+    best = int(scores.argmax())
+    (upper, lower), (left, right) = _CUTS[best // len(_CUTS)], _CUTS[best % len(_CUTS)]
+    matrix = [[1 - left - right, 0, left], [0, 1 - upper - lower, upper]]
+    return Placement(np.array(matrix, dtype=np.float32), 1.0, float(scores[best]))
+
+
+@cache
+def _ways() -> npt.NDArray[np.float32]:
+    """Return for each pair of cuts what shrinks 64 pixels to 16 by area: (9, 16, 64)."""
+    found = []
+    for start, end in _CUTS:
+        edges = np.linspace(start * 64, (1 - end) * 64, _TINY + 1)
+        low = np.maximum(edges[:-1, None], np.arange(64))
+        high = np.minimum(edges[1:, None], np.arange(1, 65))
+        weights = np.maximum(high - low, 0)
+        found.append(weights / weights.sum(axis=1, keepdims=True))
+    return np.stack(found).astype(np.float32)
 
 
 def refined(part: Colour, whole: Colour, start: Placement) -> Placement | None:
     """Return a placement made exact, None when the search runs away.
 
-    By maximising the correlation over affine maps (Evangelidis and Psarakis, 2008), at 128 px.
+    By maximising the correlation over affine maps (Evangelidis and Psarakis, 2008), at 48, then 128 px.
     """
     import cv2
 
-    small, large = grey(part, _FINE), grey(whole, _FINE)
-    to_share = np.diag([1 / small.shape[1], 1 / small.shape[0], 1]).astype(np.float32)
-    from_share = np.diag([large.shape[1], large.shape[0]]).astype(np.float32)
-    matrix = (from_share @ start.matrix @ to_share).astype(np.float32)
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
-    try:
+    placement = start
+    for side in _SIDES:
+        small, large = grey(part, side), grey(whole, side)
+        to_share = np.diag([1 / small.shape[1], 1 / small.shape[0], 1]).astype(np.float32)
+        from_share = np.diag([large.shape[1], large.shape[0]]).astype(np.float32)
+        matrix = (from_share @ placement.matrix @ to_share).astype(np.float32)
+        criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)
         everywhere = np.full(large.shape, 255, np.uint8)
-        score, matrix = cv2.findTransformECC(small, large, matrix, cv2.MOTION_AFFINE, criteria, everywhere, 5)  # type: ignore[assignment]
-    except cv2.error:  # it did not converge: the two have nothing to do with each other
-        return None
-    shares = np.linalg.inv(from_share) @ matrix @ np.linalg.inv(to_share)
-    return Placement(shares.astype(np.float32), start.aspect, float(score))
+        try:
+            score, found = cv2.findTransformECC(
+                small, large, matrix, cv2.MOTION_AFFINE, criteria, everywhere, 5
+            )
+        except cv2.error:  # it did not converge: the two have nothing to do with each other
+            return None
+        shares = np.linalg.inv(from_share) @ np.asarray(found, dtype=np.float32) @ np.linalg.inv(to_share)
+        placement = Placement(shares.astype(np.float32), whole.shape[1] / whole.shape[0], float(score))
+    return placement
 
 
 def by_keypoints(part: Colour, whole: Colour) -> Placement | None:
@@ -159,25 +199,6 @@ def squeezed(picture: Colour, side: int) -> npt.NDArray[np.float32]:
     import cv2
 
     return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
-
-
-def _located(part: Grey, whole: Grey) -> Placement | None:
-    """Return the best place of a part that fits into the whole at 0.62 to 1 of its size, by correlation."""
-    import cv2
-
-    height, width = whole.shape
-    fits = min(width / part.shape[1], height / part.shape[0])
-    best: Placement | None = None
-    for share in np.linspace(1.0, _LEAST_SHARE, _SCALES):
-        across = min(width, max(8, round(part.shape[1] * fits * share)))
-        down = min(height, max(8, round(part.shape[0] * fits * share)))
-        template = cv2.resize(part, (across, down), interpolation=cv2.INTER_AREA)
-        scores = cv2.matchTemplate(whole, template, cv2.TM_CCOEFF_NORMED)
-        _, score, _, (left, upper) = cv2.minMaxLoc(scores)
-        if np.isfinite(score) and (best is None or score > best.score):
-            matrix = [[across / width, 0, left / width], [0, down / height, upper / height]]
-            best = Placement(np.array(matrix, dtype=np.float32), width / height, float(score))
-    return best
 
 
 def grey(picture: Colour, side: int) -> Grey:

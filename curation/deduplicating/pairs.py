@@ -21,6 +21,8 @@ _BLOCKS, _SPOTS = 8, 16
 _LOCAL = 8
 # Standard deviation of luma, in grey levels, below which a picture has no structure to correlate.
 _PLAIN = 1.5
+# Of a block: below it there is nothing to recognise.
+_TEXTURE = 2.5
 # Root mean square of chroma below which a picture is grey to the eye.
 _GREY = 2.5
 
@@ -75,7 +77,8 @@ class Measures:
     picture. worst, fourth: mean difference of luma after both got the same mean and contrast, of the worst
     and fourth worst of 8 x 8 blocks, in grey levels. spot, spot_colour: of luma and of chroma, of the worst
     of 16 x 16 blocks. colour: cosine of all chroma, 1 where both are grey.
-    colour_difference: mean, in levels. difference: mean over all bytes as they are.
+    colour_difference: mean, in levels. difference: mean over all bytes as they are. textured: share of the
+    8 x 8 blocks in which both have structure.
     """
 
     correlation: float
@@ -87,6 +90,7 @@ class Measures:
     colour: float
     colour_difference: float
     difference: float
+    textured: float
 
 
 def measure(one: Pixels, other: Pixels, valid: npt.NDArray[np.bool_] | None = None) -> Measures:
@@ -118,6 +122,7 @@ def measure(one: Pixels, other: Pixels, valid: npt.NDArray[np.bool_] | None = No
         colour=colour,
         colour_difference=float((apart * mask).sum() / total),
         difference=float((np.abs(one - other).mean(axis=2) * mask).sum() / total),
+        textured=float(((_spreads(luma_1) > _TEXTURE) & (_spreads(luma_2) > _TEXTURE)).mean()),
     )
 
 
@@ -153,6 +158,12 @@ def _colours(one: Pixels, other: Pixels, mask: Pixels, gain: float) -> tuple[flo
     if max(size_1, size_2) < _GREY:
         return 1.0, apart
     return float((chroma_1 * chroma_2).sum() / total / max(size_1 * size_2, 1e-6)), apart
+
+
+def _spreads(luma: Pixels) -> Pixels:
+    """Return the standard deviation of luma in each of 8 x 8 blocks."""
+    cell = luma.shape[0] // _BLOCKS
+    return np.asarray(luma.reshape(_BLOCKS, cell, _BLOCKS, cell).std(axis=(1, 3)))
 
 
 def _block_means(values: Pixels, mask: Pixels, blocks: int) -> Pixels:
