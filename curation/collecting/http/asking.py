@@ -14,8 +14,8 @@ from typing import Any, Self, TypeVar
 import stamina
 from yarl import URL
 
-from curation.collecting.http.addresses import AddressRefused, checked
-from curation.collecting.http.exchange import HEAD_BYTES, TOKENS, Ask, Exchange
+from curation.collecting.http.addresses import AddressRefused, checked, host_of
+from curation.collecting.http.exchange import Ask, Exchange
 from curation.collecting.http.hosts import Hosts
 from curation.collecting.http.keeper import Keeper
 from curation.collecting.http.records import Entry, FetchRecord, FetchRefused, FetchStore
@@ -28,11 +28,13 @@ from curation.collecting.http.replies import (
     parse_json,
     printable,
     refuses_user_agent,
+    wrong_credentials,
+    wrong_name,
 )
 from curation.collecting.http.robots import KEPT_FOR, MAX_ROBOTS_BYTES, Robots, opted_out
 from curation.collecting.http.settings import DoorSettings
 from curation.collecting.port import Fetched
-from curation.errors import PrerequisiteError, Reason, Rejected, TransientError
+from curation.errors import Reason, Rejected, TransientError
 from curation.headers import read_header
 from curation.ids import sha256_bytes
 
@@ -40,6 +42,7 @@ Found = TypeVar("Found")
 _log = logging.getLogger("mmke.http")
 _LONGEST_HEADER = 300  # characters of a header that go into a record
 _NO_PICTURE = frozenset({Reason.IMAGE_EMPTY, Reason.IMAGE_FORMAT_NOT_ALLOWED, Reason.NOT_AN_IMAGE})
+_WIKIMEDIA = frozenset({"wikimedia.org", "wikipedia.org", "wikidata.org"})
 _API_PAUSE = 5.0  # seconds, as MediaWiki's manual of maxlag says
 
 
@@ -120,15 +123,20 @@ class Asking:
         if before and before.sha256:
             known = {"If-None-Match": "etag", "If-Modified-Since": "last-modified"}
             headers |= {ours: before.headers[its] for ours, its in known.items() if its in before.headers}
-        ask = Ask(headers, self.settings.max_bytes, on_head=_check_head, on_start=_check_start)
+        found = [""]
+
+        def look(reply: Reply, head: bytes) -> None:
+            found[0] = _check_start(reply, head)
+
+        ask = Ask(headers, self.settings.max_bytes, on_head=_check_head, on_start=look)
         async with self.exchange.follow(checked(url, self.settings), ask, self._allow) as reply:
             if reply.status == 304 and before and before.sha256:
                 return Fetched(await self.body(before), before.final_url, before.retrieved_at)
-            if refuses_user_agent(reply) and _is_wikimedia(reply, self.settings):
-                raise _wrong_name(reply)
+            if refuses_user_agent(reply) and self._may_end_the_run(reply):
+                raise wrong_name(reply)
             if reply.status != 200:
                 raise Refusal(Reason.FETCH_FAILED, f"the host answers {reply.status}: {reply.said}", reply)
-            record = _record(url, reply, _media_type(reply.body[:HEAD_BYTES]))
+            record = _record(url, reply, found[0])
             if (
                 before
                 and before.sha256
@@ -137,6 +145,12 @@ class Asking:
                 record = record.model_copy(update={"replaced": before.sha256})
             await self._keep(name, record, reply.body)
             return Fetched(reply.body, record.final_url, record.retrieved_at)
+
+    def _may_end_the_run(self, reply: Reply) -> bool:
+        """Return whether a host's no to our name is ours to mend: of any other host it is just a no."""
+        url = URL(reply.url)
+        domain = ".".join((url.host or "").split(".")[-2:])
+        return domain in _WIKIMEDIA or self.settings.trusts(host_of(url), url.port or 0)
 
     async def json(
         self, name: str, url: str, params: Mapping[str, str], form: Mapping[str, str] | None, accept: str
@@ -160,9 +174,9 @@ class Asking:
         sent = monotonic()
         async with self.exchange.follow(target, ask) as reply:
             if refuses_user_agent(reply):
-                raise _wrong_name(reply)
+                raise wrong_name(reply)
             if reply.status == 401:
-                raise _wrong_credentials(reply)
+                raise wrong_credentials(reply, self.exchange.token_variable(target))
             if reply.status != 200:
                 raise Refusal(
                     Reason.FETCH_FAILED,
@@ -262,36 +276,15 @@ def _check_head(reply: Reply) -> None:
         raise Refusal(Reason.OPTED_OUT, f"its owner does not want it learnt from ({said})", reply)
 
 
-def _check_start(reply: Reply, head: bytes) -> None:
-    """Refuse a body that is no picture which we read; limits of size are for later, when all is here."""
+def _check_start(reply: Reply, head: bytes) -> str:
+    """Return what media type a body is by its first bytes, '' when its end must tell.
+
+    Raises Refusal for what is no picture that we read; limits of size are for later, when all of it is here.
+    """
     found = read_header("", head)
-    if isinstance(found, Rejected) and found.reason in _NO_PICTURE:
+    if not isinstance(found, Rejected):
+        return f"image/{found.kind.lower()}"
+    if found.reason in _NO_PICTURE:
         detail = f"{found.detail}; the host says {reply.media_type or 'nothing'}"
         raise Refusal(found.reason, printable(detail), reply)
-
-
-def _media_type(head: bytes) -> str:
-    found = read_header("", head)
-    return "" if isinstance(found, Rejected) else f"image/{found.kind.lower()}"
-
-
-def _is_wikimedia(reply: Reply, settings: DoorSettings) -> bool:
-    """Return whether a host may end the whole run by refusing our name: any other one is just refused."""
-    url = URL(reply.url)
-    domain = ".".join((url.host or "").split(".")[-2:])
-    known = {"wikimedia.org", "wikipedia.org", "wikidata.org"}
-    return domain in known or settings.trusts(url.host_subcomponent or "", url.port or 0)
-
-
-def _wrong_name(reply: Reply) -> PrerequisiteError:
-    return PrerequisiteError(
-        f"{URL(reply.url).host} refuses our User-Agent ({reply.said}): set `contact` under [http] in "
-        "mmke.toml to a mail address or web page of yours that works"
-    )
-
-
-def _wrong_credentials(reply: Reply) -> PrerequisiteError:
-    host = URL(reply.url).host or ""
-    variable = TOKENS.get(host) or TOKENS.get(f"{host}:{URL(reply.url).port}")
-    fix = f"put a valid token into {variable}, or unset it" if variable else "it cannot be used without"
-    return PrerequisiteError(f"{host} refuses our credentials ({reply.said}): {fix}")
+    return ""

@@ -42,7 +42,7 @@ class Ask:
 
     headers: of the request. form: posted when given. limit: most bytes of a body. truncate: take the first
     bytes of a longer body rather than refuse it. on_head, on_start: look at the headers, and at the first
-    bytes, of a good answer, and raise Refusal.
+    512 bytes, of a good answer, and raise Refusal.
     """
 
     headers: Mapping[str, str]
@@ -171,13 +171,15 @@ class Exchange:
             )
             raise PrerequisiteError(message)
 
-    def _token(self, url: URL) -> str:
-        """Return the access token for the host of url, '' when there is none."""
+    def token_variable(self, url: URL) -> str | None:
+        """Return the environment variable that may have an access token for the host of url."""
         trusted = self.settings.trusts(host_of(url), url.port or 0)
         variable = TOKENS.get(f"{host_of(url)}:{url.port}" if trusted else host_of(url))
-        if not variable or not (trusted or url.scheme == "https"):
-            return ""
-        token = os.environ.get(variable, "").strip()
+        return variable if trusted or url.scheme == "https" else None
+
+    def _token(self, url: URL) -> str:
+        variable = self.token_variable(url)
+        token = os.environ.get(variable, "").strip() if variable else ""
         return token if token.isascii() and token.isprintable() else ""
 
     async def _send(self, url: URL, ask: Ask, host: Host) -> tuple[Reply, int]:
@@ -205,7 +207,8 @@ class Exchange:
                 raise _too_large(reply, limit)
             exact = size is not None and "content-encoding" not in reply.headers
             taken = min(size, limit) if exact and size is not None else limit
-            await deadline.pausing(self._room.take(taken))
+            if not self._room.take_now(taken):
+                await deadline.pausing(self._room.take(taken))
             try:
                 body = await self._body(response, reply, ask, limit, host, deadline)
             except BaseException:
@@ -237,13 +240,13 @@ class Exchange:
                 break
             if good and not looked and size >= HEAD_BYTES:
                 looked = True
-                ask.on_start(reply, b"".join(parts))
+                ask.on_start(reply, b"".join(parts)[:HEAD_BYTES])
             if host.is_metered:
                 await deadline.pausing(host.flow(len(part)))
             deadline.moved(size)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         if good and not looked:
-            ask.on_start(reply, body)
+            ask.on_start(reply, body[:HEAD_BYTES])
         return body[:limit]
 
 

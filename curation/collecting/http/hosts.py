@@ -166,10 +166,16 @@ class Room:
         self._free = size
         self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    def take_now(self, size: int) -> bool:
+        """Take size bytes and return True if they are free and nobody waits."""
+        if self._line or size > self._free:
+            return False
+        self._free -= size
+        return True
+
     async def take(self, size: int) -> None:
         """Wait until size bytes are free, and take them; at most the size of the room."""
-        if not self._line and size <= self._free:
-            self._free -= size
+        if self.take_now(size):
             return
         place = (size, asyncio.get_running_loop().create_future())
         self._line.append(place)

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html import unescape
 from typing import Any
+from urllib.parse import urlsplit
 
 import nh3
 
 from curation.collecting.http.robots import OPT_OUT_HEADERS
-from curation.errors import Reason
+from curation.errors import PrerequisiteError, Reason
 
 # Kept with the record of a fetch.
 OF_INTEREST = (
@@ -133,6 +134,20 @@ def check_passing(reply: Reply) -> None:
 def refuses_user_agent(reply: Reply) -> bool:
     """Return whether a 403 or 429 is about who we say we are."""
     return reply.status == 403 and bool(_USER_AGENT.search(reply.body[:4096]))
+
+
+def wrong_name(reply: Reply) -> PrerequisiteError:
+    """Return the error for a host that does not want our User-Agent, with the fix."""
+    return PrerequisiteError(
+        f"{urlsplit(reply.url).hostname} refuses our User-Agent ({reply.said}): set `contact` under [http] "
+        "in mmke.toml to a mail address or web page of yours that works"
+    )
+
+
+def wrong_credentials(reply: Reply, variable: str | None) -> PrerequisiteError:
+    """Return the error for a 401, with the fix; variable: of the environment, where a token is looked for."""
+    fix = f"put a valid token into {variable}, or unset it" if variable else "we have none for it"
+    return PrerequisiteError(f"{urlsplit(reply.url).hostname} refuses our credentials ({reply.said}): {fix}")
 
 
 def parse_json(reply: Reply) -> Any:  # noqa: ANN401 - any JSON value

@@ -33,7 +33,8 @@ def opted_out(headers: Mapping[str, str]) -> str:
     X-Robots-Tag: noai or noimageai, for all agents or for ours; TDM-Reservation: 1 (the W3C community's
     TDM Reservation Protocol).
     """
-    for line in headers.get("x-robots-tag", "").lower().split("\n"):
+    tags = headers.get("x-robots-tag")
+    for line in tags.lower().split("\n") if tags else ():
         for_us = True
         for part in line.split(","):
             before, colon, after = (word.strip() for word in part.partition(":"))
