@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import traceback
@@ -193,6 +194,11 @@ def main() -> None:
         # Prefect keeps the error till the very end; with its frames DuckDB would complain of open handles.
         traceback.clear_frames(error.__traceback__)
         raise SystemExit(error.exit_code) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.stderr.write(f"error: the disk is full ({error}); free some space, then run the command again\n")
+        raise SystemExit(3) from None
     except ModuleNotFoundError as error:
         fix = "run `make setup`, or install mmke-forge[eval,sample]"
         sys.stderr.write(f"error: the package {error.name} is missing; {fix}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -24,7 +25,10 @@ class Run:
         self._site = site
         self.output = project / f"output-{time.monotonic_ns()}.txt"
         with self.output.open("w") as out:
-            self.process = subprocess.Popen([MMKE, "collect"], cwd=project, stdout=out, stderr=out)
+            # A group of its own, to which Ctrl-C goes as a terminal sends it.
+            self.process = subprocess.Popen(
+                [MMKE, "collect"], cwd=project, stdout=out, stderr=out, start_new_session=True
+            )
         self.memory: list[tuple[int, float]] = []
         self._watch = threading.Thread(target=self._sample)
         self._watch.start()
@@ -39,11 +43,17 @@ class Run:
             time.sleep(0.1)
 
     def end_at(self, requests: int, signum: int) -> int:
-        """Send a signal when the server has seen so many requests, and return the exit code."""
+        """Send a signal when the server has seen so many requests, and return the exit code.
+
+        SIGINT goes to the decoding processes too, as Ctrl-C does.
+        """
         while len(self._site.seen) < requests:
             assert self.process.poll() is None, self.output.read_text()
             time.sleep(0.005)
-        self.process.send_signal(signum)
+        if signum == signal.SIGINT:
+            os.killpg(self.process.pid, signum)
+        else:
+            self.process.send_signal(signum)
         return self.end()
 
     def end(self) -> int:

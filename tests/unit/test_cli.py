@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from curation.records import Outcome
+from flows import cli
 from tests.unit.test_release import cut
 from warehouse.store import open_store, outcome_event
 
@@ -100,3 +102,16 @@ def test_a_tampered_release_exits_4_and_names_the_file(tmp_path: Path) -> None:
 
 def test_usage_errors_exit_2(tmp_path: Path) -> None:
     assert mmke(tmp_path, "nonsense").returncode == 2
+
+
+def test_a_full_disk_is_one_line_and_exits_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/objects")
+
+    monkeypatch.setattr(cli, "app", full)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 3
+    assert "free some space" in capsys.readouterr().err
