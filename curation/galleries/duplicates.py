@@ -77,11 +77,10 @@ def duplicate_gallery(
 ) -> Path:
     """Write the page of duplicates and return `out`; more than 1,000 pictures go on in -2, -3 and so forth.
 
-    First the pairs for people, most alike first and those of which one is dropped anyway
-    last, each with the command that rules it; then the groups,
-    least sure first, the keeper outlined; then how many bits part the pairs of the collection, and the
-    pictures of which a hash says nothing. Self-contained: no script, nothing from elsewhere. The same
-    records give the same bytes.
+    First the pairs for people, most alike first and those of which one is dropped anyway last, each with
+    the command that rules it; then the groups, least sure first, the keeper outlined; then how many bits
+    part the pairs of the collection, and the pictures of which a hash says nothing. Self-contained: no
+    script, nothing from elsewhere. The same records give the same bytes.
 
     pairs: merges and reviews; others are left out. assets, features: by image id; features of others are
     left out. read: derivative_sha256 to bytes.
