@@ -175,7 +175,7 @@ def _checked(
 
     def work(one: Candidate) -> tuple[str, DuplicatePair]:
         name = made_by(one)
-        earlier = before.get(f"{shown[one.first].image_id}/{shown[one.second].image_id}")
+        earlier = before.get("/".join(sorted(shown[row].image_id for row in (one.first, one.second))))
         if earlier and earlier["made_by"] == name:
             return name, DuplicatePair.model_validate(earlier["pair"])
         return name, checker.check(one)
@@ -232,7 +232,7 @@ def _tell(
 ) -> None:
     """Print what people should know beside the counts."""
     doubtful = sum(pair.verdict is PairVerdict.REVIEW for pair in pairs)
-    say_result(f"review     {doubtful} pairs in doubt, all kept until people rule (`mmke dedupe rule`)")
+    say_result(f"review     pairs in doubt: {doubtful}, all kept until people rule (`mmke dedupe rule`)")
     told = ", ".join(f"{leak.value} {sum(found.leak is leak for found in leaks)}" for leak in Leak)
     say_result(f"leakage    {told} (galleries/leakage.csv)")
     for ruling in lost:
