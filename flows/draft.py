@@ -11,8 +11,8 @@ from curation.drafting.draft import draft_item
 from curation.errors import Rejected, TransientError
 from curation.records import KnowledgeItem, Outcome, StageCount, Subject
 from flows.chunks import in_chunks
-from flows.collect import SUBJECTS
 from flows.dedupe import unique_pictures
+from flows.ledger import SUBJECTS
 from flows.settings import Settings
 from flows.wiring import artefacts, drafting_model
 from warehouse.store import Event, Store, open_store, outcome_event, record_event

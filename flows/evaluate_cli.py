@@ -74,7 +74,7 @@ def run(
     block: BlockSize = 16,
 ) -> None:
     """Edit a model with every method, one case at a time, and measure; a killed run goes on where it was."""
-    from flows.cli import prefect_settings
+    from flows.running import prefect_settings
 
     part = _shard(shard)
     with prefect_settings() as settings:
@@ -182,7 +182,7 @@ def sequential(
     tokens: Annotated[int, typer.Option(help="Greatest length of a free answer; 0: none.")] = 0,
 ) -> None:
     """Edit in sequence and ask earlier cases again: the whole lag matrix, against the unedited model."""
-    from flows.cli import prefect_settings
+    from flows.running import prefect_settings
 
     with prefect_settings() as settings:
         from eval.orders import Order, lookback
