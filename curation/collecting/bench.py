@@ -238,7 +238,9 @@ def main() -> int:
         if IMG2DATASET.exists():
             rows.append(measure_img2dataset(IMG2DATASET, port, options.count))
         else:
-            console.print(f"img2dataset is left out: there is no {IMG2DATASET} (make setup-bench)")
+            console.print(
+                f"img2dataset is left out: there is no {IMG2DATASET} (`make bench-images` installs it)"
+            )
     by_name = {row.name: row for row in rows}
     table = Table("client", "ms CPU an image", "of bare aiohttp", "goal", "bytes")
     for row in rows:

@@ -16,7 +16,7 @@ from curation.collecting.http.hosts import Host, Room
 from curation.collecting.http.settings import DoorSettings
 from curation.collecting.port import Fetched
 from curation.errors import Reason, Rejected, TransientError
-from tests.loopback import Answer, Loopback
+from tests.loopback import Answer, Loopback, Seen
 from tests.unit.http_doors import JPEG, picture, through
 
 
@@ -31,17 +31,23 @@ def test_retry_after_is_waited_for_by_all_workers(tmp_path: Path, status: int, a
         await door.picture(server.url("/first"), "a")  # robots.txt is known now
         urls = [server.url("/busy"), *(server.url(f"/{n}") for n in range(4))]
         tasks = [asyncio.create_task(door.picture(urls[0], "a"))]
-        await asyncio.sleep(0.2)
-        assert door.rates().paused
+        while not door.rates().paused:
+            await asyncio.sleep(0.01)
         assert all(isinstance(found, Fetched) for found in await all_of(door, urls))
         await asyncio.gather(*tasks)
         told, *after = [seen.at for seen in server.seen if seen.path not in {"/robots.txt", "/first"}]
         return [at - told for at in after]
 
     with Loopback() as server:
-        asked = format_datetime(datetime.now(UTC) + timedelta(seconds=2.9), usegmt=True) if as_date else "1"
+
+        def busy(_: Seen) -> Answer:
+            if server.hits["/busy"] > 1:
+                return Answer(JPEG)
+            date = format_datetime(datetime.now(UTC) + timedelta(seconds=2.9), usegmt=True)
+            return Answer(b"", status, {"Retry-After": date if as_date else "1"})
+
         server.route("/*", JPEG)
-        server.route("/busy", Answer(b"", status, {"Retry-After": asked}), JPEG)
+        server.script("/busy", busy)
         waited = through(server, tmp_path, work)
         assert len(waited) == 5
         assert min(waited) > 0.9
