@@ -8,6 +8,7 @@ import multiprocessing
 import resource
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -30,6 +31,8 @@ WORKERS, SECONDS, MEMORY = 2, 10.0, 2 << 30
 # A busy machine lets wall time pass without work: only a multiple of the CPU time means a hang.
 _WALL_PER_CPU = 6
 _DEATHS, _BREAKS = 2, 3
+# Seconds: between looks at the pool, and that new workers may take to start on a busy machine.
+_TICK, _START = 1.0, 20.0
 _LEAST_MEMORY = 128 << 20
 
 
@@ -53,6 +56,7 @@ class DecodePool:
         self._memory = memory
         self._lock = threading.Lock()
         self._pool: ProcessPool | None = None
+        self._moved = 0.0
 
     def __enter__(self) -> DecodePool:
         """Open the pool; PrerequisiteError in a daemonic process, which may start no others."""
@@ -89,7 +93,7 @@ class DecodePool:
             pool = self._live()
             try:
                 future = _schedule(pool, self._wall, (self._seconds, work, args, kwargs))
-                return await asyncio.wrap_future(future)
+                return await self._answer(pool, future)
             except TooLate:
                 return _too_costly(key, f"not done after {self._wall:g} s")
             except MemoryError:
@@ -99,11 +103,31 @@ class DecodePool:
                     return _too_costly(key, f"not done after {self._seconds:g} s of CPU")
                 deaths += 1
             except BrokenProcessPool:  # a worker died between pictures: not this one's fault
-                self._drop(pool)
+                await asyncio.to_thread(self._drop, pool)
                 breaks += 1
         if deaths:
             return Rejected(key, Reason.DECODE_CRASHED, f"the process that decoded it died {deaths} times")
         raise TransientError("the processes that decode pictures do not stay up; see the lines above")
+
+    async def _answer(self, pool: ProcessPool, future: Future[T]) -> T:
+        """Return what comes of a future; BrokenProcessPool too when the whole pool has stopped to move.
+
+        That happens: a worker that is killed from outside while it takes a picture in, or hands one over,
+        leaves the lock of the others taken. Anything alive ends within its wall time.
+        """
+        waiting = asyncio.wrap_future(future)
+        start = time.monotonic()
+        try:
+            while not (await asyncio.wait({waiting}, timeout=_TICK))[0]:
+                quiet = time.monotonic() - max(start, self._moved)
+                if self._pool is not pool or quiet > self._wall + _START:
+                    raise BrokenProcessPool("no worker answers")
+        finally:
+            waiting.cancel()  # nothing when it is done; else its worker is killed
+        if waiting.cancelled():  # by the end of its pool: whoever cancels us does not get here
+            raise BrokenProcessPool("the pool was closed")
+        self._moved = time.monotonic()
+        return waiting.result()
 
     @property
     def _wall(self) -> float:
