@@ -11,11 +11,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import stamina
 
 from curation.collecting.folder import FolderSettings, FolderSource
 from curation.collecting.http.door import Door, DoorSettings
+from curation.collecting.hugging_face import HuggingFaceSettings, HuggingFaceSource
 from curation.collecting.port import Fetched, ImageSource
 from curation.collecting.sample import SampleSource
 from curation.collecting.url_list import UrlListSettings, UrlListSource
@@ -79,12 +82,32 @@ def own_folder(_: Loopback, folder: Path, __: Door) -> ImageSource:
     return FolderSource(FolderSettings(path=folder))
 
 
+def data_set(_: Loopback, folder: Path, __: Door) -> ImageSource:
+    pictures = [{"bytes": photograph(name), "path": f"{name}.jpg"} for name in ("one", "two", "three")]
+    columns = {
+        "image": pictures,
+        "subject": ["Kingfisher", "Kingfisher", ""],
+        "text": ["A small blue bird.", "", "Nobody knows what."],
+        "license": ["cc-by-4.0"] * 3,
+    }
+    pq.write_table(pa.table(columns), folder / "train.parquet")
+    settings = HuggingFaceSettings(
+        repo="owner/birds",
+        revision="0" * 40,
+        snapshot=folder,
+        columns={"image": "image"},
+        category="aerial_animals",
+    )
+    return HuggingFaceSource(settings)
+
+
 SOURCES: dict[str, Callable[[Loopback, Path, Door], ImageSource]] = {
     "sample": sample,
     "wikimedia": lambda site, _, door: wikimedia_source(small_world(site), door),
     "openverse": lambda site, _, door: openverse_source(small_shelf(site), door),
     "url_list": url_list,
     "folder": own_folder,
+    "hugging_face": data_set,
 }
 
 
