@@ -16,7 +16,9 @@ from curation.records import DuplicatePair, PairVerdict, PictureFeatures, Transf
 
 _SIDE = 128
 # Coarse correlation below which a picture does not lie in another, and correlation that needs no better fit.
-_LEAST_SCORE, _PERFECT = 0.55, 0.999
+_LEAST_SCORE, _PERFECT = 0.6, 0.999
+# How much less than people are asked for the small thumbnails may agree, for the pictures to be decoded.
+_MARGIN = 0.15
 _HELD = 256
 # For the wording alone: colours that do not agree, and how much a small part takes of the correlation.
 _GREY_COPY, _MARKED = 0.6, 0.02
@@ -123,19 +125,26 @@ class Checker:
             turned = np.ascontiguousarray(_TURNED[way](one))
             fits.append(_Fit(way, measure(turned, other), f"the second is {_WORDS[way]}"))
         best = max(fits, key=lambda fit: fit.measures.correlation)
-        return self._placed(candidate) if best.transform is Transform.SAME else best
+        if best.transform is not Transform.SAME:
+            return best
+        part, start = _where(self._parts(candidate.first), self._parts(candidate.second))
+        if start.score < _LEAST_SCORE and best.measures.without < self._settings.review_without - _MARGIN:
+            return best  # far apart even in small: not worth decoding them
+        return self._placed(candidate, part, start)
 
-    def _placed(self, candidate: Candidate) -> _Fit:
+    def _placed(self, candidate: Candidate, part: int, start: geometry.Placement) -> _Fit:
         """Return how the one lies in the other, or edge on edge where that explains as much."""
         pictures = self._picture(candidate.first), self._picture(candidate.second)
         edges = measure(geometry.squeezed(pictures[0], _SIDE), geometry.squeezed(pictures[1], _SIDE))
         fits = [_Fit(Transform.SAME, edges, "as they are")]
         if edges.correlation >= _PERFECT:
             return fits[0]
-        part, start = _where(self._parts(candidate.first), self._parts(candidate.second))
         if start.score >= _LEAST_SCORE:
             fits += _fit(geometry.refined(pictures[part], pictures[1 - part], start), pictures, part)
-        if max(fit.measures.without for fit in fits) < self._settings.review_without:
+        if (
+            max(fit.measures.without for fit in fits) < self._settings.review_without
+            and start.score >= _LEAST_SCORE
+        ):
             fits += _fit(geometry.by_keypoints(pictures[1], pictures[0]), pictures, 1)
         best = max(fits, key=lambda fit: fit.measures.correlation)
         # A mark on the picture can gain by another frame what the rest of the picture loses.

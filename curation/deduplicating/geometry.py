@@ -18,6 +18,8 @@ Colour = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float32]
 
 _SIDES = (48, 128)
+# Correlation of the laid pictures below which a finer fit is not worth its time.
+_LEAST_SCORE = 0.75
 _TINY = 16
 _CUTS = tuple(product((0.0, 0.075, 0.15), repeat=2))
 _PLAIN = 1.5 * _TINY
@@ -142,6 +144,8 @@ def refined(part: Colour, whole: Colour, start: Placement) -> Placement | None:
             return None
         shares = np.linalg.inv(from_share) @ np.asarray(found, dtype=np.float32) @ np.linalg.inv(to_share)
         placement = Placement(shares.astype(np.float32), whole.shape[1] / whole.shape[0], float(score))
+        if score < _LEAST_SCORE:
+            return None
     return placement
 
 

@@ -1,6 +1,7 @@
 """All pairs within a radius, as the naive search finds them, by every index; what is left out is said."""
 
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,15 +11,15 @@ from hypothesis import strategies as st
 from curation.deduplicating import index, search
 from curation.deduplicating.index import (
     MOST_PARTNERS,
-    Hashes,
     across_by,
     pairs_across,
     pairs_within,
     within_by,
 )
+from curation.deduplicating.search import Hashes
 
 HASH = st.integers(min_value=0, max_value=2**64 - 1)
-INDEXES = ("numpy", "faiss")
+INDEXES: tuple[Literal["numpy", "faiss"], ...] = ("numpy", "faiss")
 
 
 @st.composite
@@ -111,9 +112,11 @@ def test_long_hashes_are_compared_in_all_their_words() -> None:
 
 
 @pytest.mark.parametrize("name", INDEXES)
-def test_a_value_with_too_many_rows_is_reported_and_keeps_its_first(name: str) -> None:
+def test_a_value_with_too_many_rows_is_reported_and_keeps_its_first(
+    name: Literal["numpy", "faiss"],
+) -> None:
     values = np.array([7] * 30 + [8, 8, 2**60], dtype=np.uint64)
-    found = index.index_named(name).within(values, 0, most=10)  # type: ignore[arg-type]
+    found = index.index_named(name).within(values, 0, most=10)
     assert found.crowded == {0: 29}
     assert list(found) == [(0, row, 0) for row in range(1, 30)] + [(30, 31, 0)]
     assert found.first.dtype == np.int64

@@ -37,7 +37,7 @@ def test_adding_keeps_every_byte_that_people_wrote(tmp_path: Path) -> None:
 def test_the_last_ruling_on_a_pair_holds(tmp_path: Path) -> None:
     path = tmp_path / "duplicates.toml"
     for verdict in ("same", "different"):
-        rule(path, A, B, verdict, who="ada", when=WHEN)  # type: ignore[arg-type]
+        rule(path, A, B, verdict, who="ada", when=WHEN)
     assert read_rulings(path)[pair_key(B, A)].verdict == "different"
     assert path.read_text().count("[[pair]]") == 2
 
