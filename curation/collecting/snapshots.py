@@ -57,7 +57,7 @@ def _noted_commits(folder: Path) -> list[str]:
 
 
 def _downloaded(repo: str, revision: str, files: Sequence[str], cache: Path) -> Path:
-    import httpx
+    from httpx2 import HTTPError  # of the client that huggingface_hub uses
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -76,6 +76,7 @@ def _downloaded(repo: str, revision: str, files: Sequence[str], cache: Path) -> 
             cache_dir=cache,
             allow_patterns=[*files, "README.md"],
             token=False,
+            etag_timeout=30,
         )
     except (GatedRepoError, RepositoryNotFoundError) as error:
         message = (
@@ -84,6 +85,6 @@ def _downloaded(repo: str, revision: str, files: Sequence[str], cache: Path) -> 
         raise PrerequisiteError(message) from error
     except RevisionNotFoundError as error:
         raise PrerequisiteError(f"{repo} has no commit {revision}; correct revision") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, HTTPError, OSError) as error:
         raise TransientError(f"{repo} could not be downloaded ({type(error).__name__}); run again") from error
     return Path(folder)

@@ -210,7 +210,7 @@ class Hub:
         server.script("/*", self.answer)
 
     def answer(self, seen: Seen) -> Answer:
-        self.tokens.add(seen.headers.get("Authorization", ""))
+        self.tokens.add(seen.headers.get("authorization", ""))
         if seen.path == f"/api/datasets/ann/birds/revision/{COMMIT}":
             files = [{"rfilename": name, "size": len(data)} for name, data in self._files.items()]
             body = {
@@ -234,7 +234,9 @@ class Hub:
         data = self._files[name]
         headers = {"ETag": f'"{len(data):040d}"', "X-Repo-Commit": COMMIT}
         if seen.method == "HEAD":
-            return Answer(b"", headers=headers, length=len(data))
+            told = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            head = f"HTTP/1.1 200 OK\r\n{told}Content-Length: {len(data)}\r\nConnection: close\r\n\r\n"
+            return Answer(raw=head.encode())
         self.downloads.append(name)
         return Answer(data, headers=headers, media_type="application/octet-stream")
 
