@@ -42,6 +42,7 @@ from curation.errors import Reason, Rejected
 from curation.headers import Header, outside_limits, read_header, too_small
 from curation.ids import sha256_bytes
 from curation.pixels import (
+    BOMBS,
     BROKEN,
     ends_early,
     fit,
@@ -87,7 +88,7 @@ def inspect(key: str, data: bytes) -> Inspected | Rejected:
         return header
     try:
         return _decoded(key, data, header)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except BOMBS as error:
         return Rejected(key, Reason.IMAGE_TOO_LARGE, str(error))
     except BROKEN as error:
         return _broken(key, header, error)

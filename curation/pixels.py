@@ -29,6 +29,8 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_NO_PICTURE = (*BROKEN, *BOMBS)
 _JPEGS = ("JPEG", "MPO")
 # How libjpeg says that it filled the rest of a picture with grey.
 _EARLY = "premature end of data segment"
@@ -129,7 +131,7 @@ def trusted(data: bytes) -> Image.Image:
         turned = orientation(picture)
         picture.load()
         return srgb(upright(picture, turned))
-    except BROKEN as error:
+    except _NO_PICTURE as error:
         raise IntegrityError(f"stored bytes are no picture ({type(error).__name__})") from error
 
 
@@ -145,7 +147,7 @@ def squeezed(data: bytes, side: int) -> Image.Image:
         shrunk, box = _scaled(picture, data, 2 * side)
         small = _square(shrunk if scalable(shrunk) else srgb(shrunk), side, box)
         return upright(srgb(small), turned)
-    except BROKEN as error:
+    except _NO_PICTURE as error:
         raise IntegrityError(f"stored bytes are no picture ({type(error).__name__})") from error
 
 
@@ -157,7 +159,7 @@ def squeezed_grey(data: bytes, side: int) -> Image.Image:
             grey = simplejpeg.decode_jpeg(data, "GRAY", min_height=3 * side, min_width=3 * side)
             small = _square(Image.fromarray(grey[:, :, 0]), side, _extent(picture.size, grey.shape))
             return upright(small, orientation(picture))
-    except BROKEN:
+    except _NO_PICTURE:
         pass  # not as simple as it looked: the thorough way says what it is
     return _square(squeezed(data, 4 * side).convert("L"), side)
 
