@@ -18,6 +18,9 @@ SHARED |= {"curation.headers", "curation.pixels", "curation.images", "curation.d
 STEPS = {"curation.collecting", "curation.deduplicating", "curation.drafting", "curation.reviewing", "curation.galleries"}
 HOMES = {
     "prefect": "flows",
+    "prefect_dask": "flows",
+    "dask": "flows",
+    "distributed": "flows",
     "typer": "flows",
     "duckdb": "warehouse",
     "pyarrow": ("warehouse", "curation/collecting"),
