@@ -269,3 +269,14 @@ def test_a_commit_is_downloaded_once_without_code_or_token(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(TransientError, match="run again"):
         listed(source(None, tmp_path / "other"))
+
+
+def test_a_connection_that_breaks_is_for_a_later_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # the hub's client tries five times, 23 seconds in all
+    with Loopback() as server:
+        server.script("/*", lambda _: Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"))
+        here = functools.partial(huggingface_hub.snapshot_download, endpoint=server.url(""))
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", here)
+        with pytest.raises(TransientError, match=r"ann/birds could not be downloaded .*; run again"):
+            listed(source(None, tmp_path / "cache"))
