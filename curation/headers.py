@@ -177,6 +177,7 @@ def _png(data: bytes) -> Header:
     while at + 12 <= len(data) and parts <= MAX_PARTS:
         length, name = struct.unpack(">I4s", data[at : at + 8])
         body = data[at + 8 : at + 24]
+        there = min(length, len(data) - at - 8)
         at += 12 + length
         parts += 1
         if name == b"IHDR" and len(body) >= 8:
@@ -187,7 +188,7 @@ def _png(data: bytes) -> Header:
             end = at if at <= len(data) else None
             break
         elif name not in (b"PLTE", b"IDAT", b"fcTL", b"fdAT", b"tRNS"):
-            metadata += length
+            metadata += there
     return Header("PNG", width, height, frames, metadata=metadata, parts=parts, end=end)
 
 
@@ -198,6 +199,7 @@ def _webp(data: bytes) -> Header:
     while at + 8 <= min(size, len(data)) and parts <= MAX_PARTS:
         name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         body = data[at + 8 : at + 18]
+        there = min(length, len(data) - at - 8)
         at += 8 + length + length % 2
         parts += 1
         seen = (0, 0)
@@ -214,7 +216,7 @@ def _webp(data: bytes) -> Header:
         elif name == b"ANMF":
             frames += 1
         elif name != b"ALPH":
-            metadata += length
+            metadata += there
         width, height = max(width, seen[0]), max(height, seen[1])
     end = min(size, len(data)) if size <= len(data) + 1 else None  # the last padding byte is often missing
     return Header("WEBP", width, height, max(1, frames), metadata=metadata, parts=parts, end=end)

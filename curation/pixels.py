@@ -26,6 +26,10 @@ BROKEN = (
     IndexError,
     KeyError,
     EOFError,
+    RuntimeError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
     struct.error,
     zlib.error,
 )

@@ -270,6 +270,18 @@ def test_nothing_but_pixels_gets_into_a_derivative(kind: str) -> None:
     assert found.derivative == kept(encoded(Image.open(io.BytesIO(data)).convert("RGB")))[0].derivative
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damaged_bytes_have_a_result_and_never_raise(kind: str) -> None:
+    random = np.random.default_rng(3)
+    sound = np.frombuffer(encoded(noise(160, 120), kind, quality=60), dtype=np.uint8)
+    for _ in range(60):
+        data = sound.copy()
+        places = random.integers(0, random.choice([200, len(data)]), random.choice([1, 2, 5]))
+        data[places] = random.integers(0, 256, len(places))
+        assert isinstance(inspect("img-1", data.tobytes()), Inspected | Rejected)
+
+
 def _segments(data: bytes) -> set[int]:
     at, found = 2, set()
     while data[at + 1] != 0xDA:
