@@ -49,8 +49,9 @@ class DedupeSettings(BaseModel):
     # The same against 80 finer parts, which find crops of up to 15 % on any side.
     part_radius: int = Field(default=10, ge=0, le=20)
     turned_radius: int = Field(default=8, ge=0, le=20)
-    # Plain and flag-like pictures, whose pHash and PDQ are noise: dHash alone proposes.
-    plain_radius: int = Field(default=4, ge=0, le=4)
+    # For plain and flag-like pictures, whose hashes say little, the radii of dHash, parts and turns shrink to
+    # this. It may be wide, because no such pair is merged unless its pixels agree.
+    plain_radius: int = Field(default=7, ge=0, le=10)
     # Partners of one picture beyond which it is reported as crowded and its further pairs are left out.
     most_partners: int = Field(default=256, ge=10)
     # Least correlation of the luma of two pictures laid on each other: merged from here, else to people.
