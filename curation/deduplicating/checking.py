@@ -19,6 +19,8 @@ _SIDE = 128
 _LEAST_SCORE, _PERFECT = 0.6, 0.999
 # How much less than people are asked for the small thumbnails may agree, for the pictures to be decoded.
 _MARGIN = 0.15
+# Correlation of laid pictures below which they are looked at once more at half the size.
+_TOO_FINE = 0.93
 _HELD = 256
 # For the wording alone: colours that do not agree, and how much a small part takes of the correlation.
 _GREY_COPY, _MARKED = 0.6, 0.02
@@ -127,24 +129,27 @@ class Checker:
         best = max(fits, key=lambda fit: fit.measures.correlation)
         if best.transform is not Transform.SAME:
             return best
-        part, start = _where(self._parts(candidate.first), self._parts(candidate.second))
-        if start.score < _LEAST_SCORE and best.measures.without < self._settings.review_without - _MARGIN:
+        ways = _where(self._parts(candidate.first), self._parts(candidate.second))
+        if (
+            ways[0][1].score < _LEAST_SCORE
+            and best.measures.without < self._settings.review_without - _MARGIN
+        ):
             return best  # far apart even in small: not worth decoding them
-        return self._placed(candidate, part, start)
+        return self._placed(candidate, ways)
 
-    def _placed(self, candidate: Candidate, part: int, start: geometry.Placement) -> _Fit:
+    def _placed(self, candidate: Candidate, ways: Sequence[tuple[int, geometry.Placement]]) -> _Fit:
         """Return how the one lies in the other, or edge on edge where that explains as much."""
         pictures = self._picture(candidate.first), self._picture(candidate.second)
         edges = measure(geometry.squeezed(pictures[0], _SIDE), geometry.squeezed(pictures[1], _SIDE))
         fits = [_Fit(Transform.SAME, edges, "as they are")]
         if edges.correlation >= _PERFECT:
             return fits[0]
-        if start.score >= _LEAST_SCORE:
-            fits += _fit(geometry.refined(pictures[part], pictures[1 - part], start), pictures, part)
-        if (
-            max(fit.measures.without for fit in fits) < self._settings.review_without
-            and start.score >= _LEAST_SCORE
-        ):
+        for part, start in ways:
+            well_laid = any(fit.measures.correlation >= _TOO_FINE for fit in fits[1:])
+            if start.score >= _LEAST_SCORE and not well_laid:
+                fits += _fit(geometry.refined(pictures[part], pictures[1 - part], start), pictures, part)
+        least = self._settings.review_without
+        if ways[0][1].score >= _LEAST_SCORE and max(fit.measures.without for fit in fits) < least:
             fits += _fit(geometry.by_keypoints(pictures[1], pictures[0]), pictures, 1)
         best = max(fits, key=lambda fit: fit.measures.correlation)
         # A mark on the picture can gain by another frame what the rest of the picture loses.
@@ -178,10 +183,10 @@ def compare(
     return [checker.check(pair) for pair in found.pairs]
 
 
-def _where(one: Pixels, other: Pixels) -> tuple[int, geometry.Placement]:
-    """Return which of the two is the part (0 or 1), and about where it lies in the other."""
-    ways = ((1, geometry.place_among(other, one)), (0, geometry.place_among(one, other)))
-    return max(ways, key=lambda way: way[1].score)
+def _where(one: Pixels, other: Pixels) -> list[tuple[int, geometry.Placement]]:
+    """Return which of the two may be the part (0 or 1) and about where it lies, the likelier way first."""
+    ways = [(1, geometry.place_among(other, one)), (0, geometry.place_among(one, other))]
+    return sorted(ways, key=lambda way: -way[1].score)
 
 
 def _fit(
@@ -198,9 +203,18 @@ def _fit(
         return []
     wording = "as they are" if name is Transform.SAME else _place(placement, part)
     found = measure(here, there, inside)
+    if found.correlation < _TOO_FINE:  # grass and gravel: laid a third of a pixel off, they no longer agree
+        coarser = measure(_halved(here), _halved(there), inside[::2, ::2] & inside[1::2, 1::2])
+        found = max(found, coarser, key=lambda one: one.correlation)
     # Another frame and other colours at once is more than a copy has.
     recoloured = name is not Transform.SAME and found.colour < _GREY_COPY
     return [] if recoloured else [_Fit(name, found, wording, covered, placement.area())]
+
+
+def _halved(picture: Pixels) -> Pixels:
+    """Return a picture at half its size, by area."""
+    side = picture.shape[0] // 2
+    return np.asarray(picture.reshape(side, 2, side, 2, 3).mean(axis=(1, 3)), dtype=np.float32)
 
 
 _WORDS = {

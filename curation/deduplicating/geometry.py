@@ -26,7 +26,7 @@ _PLAIN = 1.5 * _TINY
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _LEAST_INLIERS = 15
 # Shares of a side, degrees: less than these is no crop, no rotation.
-_CUT, _TILT = 0.006, 0.6
+_CUT, _TILT = 0.006, 0.9
 # Of the whole's side, degrees, cosine: beyond these a fit is a chance one.
 _LEAST_SIDE, _MOST_TILT, _MOST_SHEAR = 0.45, 8.0, 0.04
 
