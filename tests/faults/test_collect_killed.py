@@ -57,7 +57,7 @@ def test_killed_twice_it_ends_as_if_it_never_was(tmp_path: Path) -> None:
     assert all(number > 0 for number in again.values()), "something was never asked for"
     assert len(again) <= 2 * 2 * CONCURRENCY
     slope = grown(last.memory)
-    assert COUNT < 5_000 or slope < 5  # too few pictures say nothing
+    assert COUNT < 5_000 or slope < 10  # too few pictures say nothing; their bytes alone would be 13
     told = f"{len(due)} addresses, {hits.total()} requests, {len(again)} again: in flight at a kill"
     sys.stderr.write(f"\n{told}\n{last.output.read_text()}")
 
