@@ -85,8 +85,8 @@ class Category(Record):
     """A broad category: the paper's 33 and a project's own.
 
     count: the paper's number of items in it, 0 for what the paper has not. quota: how many items we want.
-    fine_types: nouns that stand for a subject in questions ('castle'), the first of them fits every subject of
-    the category. search_terms: what to ask a source for.
+    fine_types: nouns that stand for a subject in questions ('castle'), the first fits every subject of the
+    category. search_terms: what to ask a source for.
     wikidata: ids of classes, and wikidata_property how a member names its class: P31 (is a), P106 (works as)
     or P171 (is a species of). sources: kinds of source that can fill it, the best first.
     """

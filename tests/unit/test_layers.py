@@ -15,7 +15,13 @@ GROUND = {"curation.records", "curation.errors", "curation.ids", "curation.atomi
 # The modules at the top of curation that every step may use.
 SHARED = GROUND | {"curation.taxonomy", "curation.licences"}
 SHARED |= {"curation.headers", "curation.pixels", "curation.images", "curation.decoding"}
-STEPS = {"curation.collecting", "curation.deduplicating", "curation.drafting", "curation.reviewing", "curation.galleries"}
+STEPS = {
+    "curation.collecting",
+    "curation.deduplicating",
+    "curation.drafting",
+    "curation.reviewing",
+    "curation.galleries",
+}
 HOMES = {
     "prefect": "flows",
     "prefect_dask": "flows",
