@@ -153,6 +153,7 @@ class ImageAsset(Record):
     512 px, no metadata), which is all that later stages and releases use. width, height: of the
     original after orientation, in pixels. retrieved_at: ISO 8601, UTC. final_url: where the bytes came
     from after redirects, '' for a local file. metadata_sha256: what the source said of it, in the artefacts.
+    notes: what decoding did to it ('first of 3 frames').
     """
 
     image_id: str
@@ -174,6 +175,7 @@ class ImageAsset(Record):
     retrieved_at: str
     final_url: str = ""
     metadata_sha256: Sha256 | None = None
+    notes: tuple[str, ...] = ()
 
 
 class PictureFeatures(Record):

@@ -64,9 +64,10 @@ async def _collect(settings: Settings, scope: Scope, ended_by: list[int]) -> Tal
         async def judge(offer: Offer) -> ImageAsset | Rejected:
             return await collect_candidate(offer.source, offer.candidate, hands, rules)
 
-        async with open_door(settings) as door:
+        async with open_door(settings, refresh=scope.refresh) as door:
             sources = image_sources(settings, door, scope.categories(settings))
-            stream = Stream(ledger, judge, kept.has, rules, scope.wanted(settings))
+            has = (lambda _: False) if scope.refresh else kept.has
+            stream = Stream(ledger, judge, has, rules, scope.wanted(settings))
             with _ending_early(stream.stop, ended_by):
                 async with showing(Paces("collect", stream.tally, door)):
                     return await stream.run(sources)

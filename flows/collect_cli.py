@@ -39,6 +39,10 @@ def collect(
         Path | None,
         typer.Option("--from", help="Take this folder of pictures, with its licences.toml, alone."),
     ] = None,
+    refresh: Annotated[
+        bool,
+        typer.Option("--refresh", help="Ask again for what is here, in case a source has changed it."),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Count what would come and how long it takes; fetch no picture."),
@@ -52,7 +56,7 @@ def collect(
     """
     from flows.scope import Scope
 
-    scope = Scope(frozenset(categories or ()), limit, folder)
+    scope = Scope(frozenset(categories or ()), limit, folder, refresh)
     if dry_run:
         from flows.settings import load_settings
         from flows.survey import show_survey, survey

@@ -18,12 +18,14 @@ from flows.settings import Settings
 class Scope:
     """only: keys of categories, all when empty. limit: subjects a category, the quotas when None.
 
-    folder: a folder of pictures that is taken in place of the project's sources.
+    folder: a folder of pictures that is taken in place of the project's sources. refresh: ask again for what
+    is here; a host that says it has not changed sends nothing.
     """
 
     only: frozenset[str] = frozenset()
     limit: int | None = None
     folder: Path | None = None
+    refresh: bool = False
 
     @property
     def whole(self) -> bool:

@@ -49,13 +49,16 @@ def law(settings: Settings) -> Law:
 
 
 @asynccontextmanager
-async def open_door(settings: Settings) -> AsyncIterator[Door | None]:
-    """Yield the one door to the network for all sources; None when none of them is on the web."""
+async def open_door(settings: Settings, *, refresh: bool = False) -> AsyncIterator[Door | None]:
+    """Yield the one door to the network for all sources; None when none of them is on the web.
+
+    refresh: ask again for what is in the store, on the condition that it has changed.
+    """
     if all(isinstance(source, _WITHOUT_DOOR) for source in settings.sources):
         yield None
         return
     with closing(Fetches(artefacts(settings))) as fetches:
-        async with Door(settings.http, fetches) as door:
+        async with Door(settings.http, fetches, refresh=refresh) as door:
             yield door
 
 

@@ -90,6 +90,7 @@ async def collect_candidate(
         retrieved_at=fetched.retrieved_at or hands.now(),
         final_url=fetched.final_url,
         metadata_sha256=told,
+        notes=found.notes,
     )
     return law.kept(asset)
 
