@@ -134,8 +134,23 @@ class Checker:
             ways[0][1].score < _LEAST_SCORE
             and best.measures.without < self._settings.review_without - _MARGIN
         ):
-            return best  # far apart even in small: not worth decoding them
+            fine = self._fine(candidate.first) or self._fine(candidate.second)  # a border hides it
+            # Far apart even in small, so not worth decoding; grey in small says nothing, so look at points.
+            return self._by_points(candidate, best) if fine else best
         return self._placed(candidate, ways)
+
+    def _fine(self, row: int) -> bool:
+        """Return whether a picture is all fine texture: its own parts do not agree with it in small."""
+        parts = self._parts(row)
+        return bool((parts[1:] @ parts[0]).max() < _LEAST_SCORE)
+
+    def _by_points(self, candidate: Candidate, as_they_are: _Fit) -> _Fit:
+        """Return how the one lies in the other by what stands out in both."""
+        pictures = self._picture(candidate.first), self._picture(candidate.second)
+        fits = [as_they_are]
+        for part in (1, 0):
+            fits += _fit(geometry.by_keypoints(pictures[part], pictures[1 - part]), pictures, part)
+        return max(fits, key=lambda fit: fit.measures.correlation)
 
     def _placed(self, candidate: Candidate, ways: Sequence[tuple[int, geometry.Placement]]) -> _Fit:
         """Return how the one lies in the other, or edge on edge where that explains as much."""
