@@ -28,6 +28,7 @@ from curation.records import (
     StageCount,
 )
 from flows.chunks import in_chunks
+from flows.gallery import write_sheets
 from flows.leakage import Released, earlier_releases, find_leaks, released_pictures, write_leaks
 from flows.ledger import PICTURES
 from flows.settings import Settings
@@ -74,17 +75,20 @@ def dedupe(settings: Settings) -> list[StageCount]:
     )
     measured = _checked(pictures, found.pairs, settings, kept)
     there = {asset.image_id for asset in pictures.assets}
-    inside = [pair for pair in measured if pair.first in there and pair.second in there]
+    inside: list[DuplicatePair] = []
+    outside: list[DuplicatePair] = []
+    for pair in measured:
+        (inside if {pair.first, pair.second} <= there else outside).append(pair)
     pairs = without_views(pictures.assets, ruled(pictures.assets, inside, rulings))
     clusters = cluster(pictures.assets, pairs)
     counts = _settled(settings, pictures.assets, clusters, pairs)
-    outside = [pair for pair in measured if pair not in inside]
     leaks = find_leaks(releases, pictures.assets, [*pairs, *outside])
     write_leaks(leaks, settings.home / "galleries" / "leakage.csv")
     shown = [pair for pair in pairs if pair.verdict is not PairVerdict.DISTINCT]
     by_id = {asset.image_id: asset for asset in pictures.assets}
     out = settings.home / "galleries" / "duplicates.html"
     duplicate_gallery(clusters, shown, by_id, kept.get, out, pictures.features)
+    write_sheets(settings)
     crowded = {pictures.shown[row].image_id: number for row, number in sorted(found.crowded.items())}
     _tell(pairs, unmatched(rulings, (asset.sha256 for asset in pictures.assets)), leaks, crowded)
     return counts
