@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,9 @@ class Ledger:
     def __init__(self, home: Path) -> None:
         """Remember where the warehouse lies."""
         self._home = home
-        self._turn = asyncio.Lock()
+        # One thread, DuckDB's included: the C library keeps what a batch took for the threads that took it,
+        # so that with more of them a run would grow by a batch's memory for each.
+        self._thread = ThreadPoolExecutor(1, "mmke-ledger")
 
     async def enter(self, subjects: Sequence[Subject], offers: Sequence[Offer]) -> Mapping[str, ImageAsset]:
         """Enter what was found, what was never seen before as pending; return the pictures kept before."""
@@ -34,14 +37,13 @@ class Ledger:
         await self.during(lambda store: store.append(events))
 
     async def during(self, work: Callable[[Store], Answer]) -> Answer:
-        """Return work(store), done in a thread while the warehouse is ours."""
+        """Return work(store), done in the ledger's thread while the warehouse is ours."""
 
         def held() -> Answer:
-            with open_store(self._home) as store:
+            with open_store(self._home, threads=1) as store:
                 return work(store)
 
-        async with self._turn:
-            return await asyncio.to_thread(held)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, held)
 
 
 def _entered(store: Store, subjects: Sequence[Subject], offers: Sequence[Offer]) -> dict[str, ImageAsset]:

@@ -200,16 +200,18 @@ def batch_of(file: Path) -> int:
 
 
 @contextmanager
-def open_store(root: Path) -> Iterator[Store]:
+def open_store(root: Path, threads: int | None = None) -> Iterator[Store]:
     """Open the one writer of a project's warehouse, migrated and complete.
 
-    Raises PrerequisiteError when another process holds it, naming that process.
+    threads: that DuckDB works with, as many as there are cores by default; it starts them anew at each
+    opening. Raises PrerequisiteError when another process holds the warehouse, naming that process.
     """
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root):
-        connection = duckdb.connect(
-            str(root / "warehouse.duckdb"), config={"storage_compatibility_version": "v1.4.0"}
-        )
+        config: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.4.0"}
+        if threads is not None:
+            config["threads"] = threads
+        connection = duckdb.connect(str(root / "warehouse.duckdb"), config=config)
         try:
             _migrate(connection)
             store = Store(root, connection)

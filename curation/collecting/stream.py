@@ -24,9 +24,11 @@ Item = TypeVar("Item")
 
 @dataclass(slots=True)
 class _Standing:
-    """Where a subject stands while its pictures are on their way."""
+    """Where a subject stands: kept for all of a run, as a later source may have it too, thus without text."""
 
-    subject: Subject
+    key: str
+    name: str
+    category: str
     listed: bool = False
     open: int = 0
     kept: int = 0
@@ -131,12 +133,12 @@ class Stream:
                 told = Rejected(key, Reason.QUOTA_REACHED, detail)
                 await self._ends.put(SubjectEnd(key, category, told))
                 return
-            self._standing[key] = _Standing(subject, bare=True)
+            self._standing[key] = _Standing(key, subject.name, category, bare=True)
             await self._found.put(subject)
         await self._pictures(source, subject, self._standing[key])
 
     async def _pictures(self, source: ImageSource, subject: Subject, standing: _Standing) -> None:
-        category = standing.subject.category
+        category = standing.category
         standing.listed = False
         self._on_the_way[category] += 1
         self._holding[category] += standing.bare
@@ -221,15 +223,14 @@ class Stream:
         """Say what became of a subject as soon as all of its pictures are settled."""
         if standing.open or not standing.listed:
             return
-        subject = standing.subject
-        key, category = subject.subject_id, subject.category
+        key, category = standing.key, standing.category
         end = SubjectEnd(key, category)
         if not standing.kept and standing.pending:
             end = SubjectEnd(key, category, pending=standing.pending)
         elif not standing.kept:
             standing.bare = True
             self._holding[category] -= 1
-            told = Rejected(key, Reason.NO_PICTURE, f"no picture of {subject.name} could be kept")
+            told = Rejected(key, Reason.NO_PICTURE, f"no picture of {standing.name} could be kept")
             end = SubjectEnd(key, category, told)
         self._on_the_way[category] -= 1
         await self._ends.put(end)

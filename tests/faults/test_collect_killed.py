@@ -40,10 +40,11 @@ def test_killed_twice_it_ends_as_if_it_never_was(tmp_path: Path) -> None:
         folder = project(tmp_path / "project", site, COUNT)
         home = folder / ".mmke"
         saved: list[tuple[set[str], Counter[str]]] = []
+        slopes: list[float] = []
         for share in (0.35, 0.7):
             run = Run(folder, site)
             assert run.end_at(int(share * COUNT), signal.SIGKILL) == -signal.SIGKILL
-            grown(run.memory)
+            slopes.append(grown(run.memory))
             saved.append((on_disk(home, site), Counter(site.hits)))
         last = Run(folder, site)
         assert last.end() == 0, last.output.read_text()
@@ -56,8 +57,10 @@ def test_killed_twice_it_ends_as_if_it_never_was(tmp_path: Path) -> None:
     again = Counter({path: hits[path] - due[path] for path in due if hits[path] != due[path]})
     assert all(number > 0 for number in again.values()), "something was never asked for"
     assert len(again) <= 2 * 2 * CONCURRENCY
-    slope = grown(last.memory)
-    assert COUNT < 5_000 or slope < 10  # too few pictures say nothing; their bytes alone would be 13
+    slopes.append(grown(last.memory))
+    # What is remembered of 1,000 requests takes one MiB; their bodies would add five, their derivatives five
+    # more. Of few pictures there is only noise; the median is of the three runs.
+    assert COUNT < 5_000 or np.median(slopes) < 4
     told = f"{len(due)} addresses, {hits.total()} requests, {len(again)} again: in flight at a kill"
     sys.stderr.write(f"\n{told}\n{last.output.read_text()}")
 

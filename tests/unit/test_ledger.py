@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from curation.collecting.books import Offer, PictureEnd, SubjectEnd
@@ -15,7 +16,7 @@ from flows.takedown import take_down, withdrawn_items, withdrawn_pictures
 from tests.samples import accepted, make_item
 from tests.sources import collected
 from tests.unit.test_stream import GOOD, Source, offer, subject
-from warehouse.store import open_store, read_store
+from warehouse.store import Store, open_store, read_store
 
 TAKEN_DOWN = """
 [[withdrawn]]
@@ -44,7 +45,7 @@ def test_what_is_found_is_pending_until_it_is_settled(tmp_path: Path) -> None:
     assert asyncio.run(books.enter([subject("a")], offers)) == {}
     assert where(tmp_path) == dict.fromkeys(("a", "a-0", "a-1", "a-2"), ("pending", None))
     out = Rejected("a-1", Reason.FETCH_FAILED, "404")
-    ends = [
+    ends: list[PictureEnd | SubjectEnd] = [
         PictureEnd(offers[0].candidate, "building", kept("a-0")),
         PictureEnd(offers[1].candidate, "building", out),
         PictureEnd(offers[2].candidate, "building", None, "busy"),
@@ -56,6 +57,19 @@ def test_what_is_found_is_pending_until_it_is_settled(tmp_path: Path) -> None:
     again = asyncio.run(books.enter([subject("a")], offers))
     assert again == {"a-0": kept("a-0")}
     assert {key: state for key, (state, _) in where(tmp_path).items()} == states
+
+
+def test_the_books_have_one_thread(tmp_path: Path) -> None:
+    def seen(store: Store) -> tuple[int, int]:
+        return get_ident(), store.rows("SELECT current_setting('threads')")[0][0]
+
+    async def several() -> list[tuple[int, int]]:
+        books = Ledger(tmp_path)
+        return await asyncio.gather(*(books.during(seen) for _ in range(4)))
+
+    threads = asyncio.run(several())
+    assert len({ours for ours, _ in threads}) == 1
+    assert {duckdbs for _, duckdbs in threads} == {1}
 
 
 def test_what_was_taken_down_goes_with_what_was_made_of_it(tmp_path: Path) -> None:
