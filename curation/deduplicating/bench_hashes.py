@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import io
 import statistics
 import subprocess
 import tempfile
@@ -18,10 +16,9 @@ from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 
-from curation.collecting.sample import SampleSource
 from curation.deduplicating.features import features, phash
-from curation.errors import PrerequisiteError, Rejected
-from curation.records import ImageOrigin, Subject
+from curation.deduplicating.photographs import of_sample
+from curation.errors import PrerequisiteError
 
 IMAGEDEDUP = Path(".venv-imagededup/bin/python")
 NAIVE, OURS, RECORD, THEIRS = "imagehash.phash(Image.open)", "phash", "features", "imagededup PHash"
@@ -30,7 +27,6 @@ MOST_BITS = 2
 GOALS = ((OURS, NAIVE, 4.0), (OURS, THEIRS, 6.0), (RECORD, NAIVE, 1.0))
 # 1.2 and 1.9 megapixels.
 _SIZES = ((1280, 960), (1600, 1200))
-_LEAST_PIXELS = 400_000
 # Run in imagededup's own environment: a path a line in, CPU seconds and hash a line out. The registry's
 # torchvision needs CUDA's libraries; the hashes need no torchvision, only the import of one.
 _SERVER = """
@@ -60,26 +56,6 @@ class Row:
     name: str
     milliseconds: float
     drift: tuple[int, ...]
-
-
-def photographs(archive: Path, cache: Path) -> list[Image.Image]:
-    """Return the larger photographs of the sample, RGB; PrerequisiteError where there is none."""
-
-    async def gathered() -> list[Image.Image]:
-        source = SampleSource(archive, cache)
-        found = []
-        async for subject in source.subjects():
-            for candidate in await source.search(subject) if isinstance(subject, Subject) else []:
-                if candidate.origin is ImageOrigin.PHOTOGRAPH:
-                    fetched = await source.fetch(candidate)
-                    if not isinstance(fetched, Rejected):
-                        found.append(Image.open(io.BytesIO(fetched.data)).convert("RGB"))
-        return [picture for picture in found if picture.width * picture.height >= _LEAST_PIXELS]
-
-    pictures = asyncio.run(gathered())
-    if len(pictures) < 4:
-        raise PrerequisiteError("the sample has no photographs to measure on: run `make sample`")
-    return pictures
 
 
 def written(pictures: Sequence[Image.Image], folder: Path, count: int) -> list[Path]:
@@ -182,7 +158,7 @@ def main() -> None:
         RECORD: _timed(lambda path: features(path.read_bytes()).phash[0]),
     }
     with tempfile.TemporaryDirectory() as folder:
-        paths = written(photographs(asked.sample, asked.sample.parent), Path(folder), asked.images)
+        paths = written(of_sample(asked.sample), Path(folder), asked.images)
         kilobytes = statistics.fmean(path.stat().st_size for path in paths) / 1000
         if IMAGEDEDUP.exists():
             with _imagededup() as theirs:

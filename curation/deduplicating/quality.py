@@ -1,4 +1,4 @@
-"""Measures how well duplicates are found: `python -m curation.deduplicating.quality --photographs FOLDER`."""
+"""Measures how well duplicates are found: `python -m curation.deduplicating.quality`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 
 from curation.atomic import write_atomic
@@ -18,13 +17,12 @@ from curation.deduplicating.copies import Picture, copies, encoded
 from curation.deduplicating.features import picture_features
 from curation.deduplicating.look_alikes import PAIRED, look_alikes
 from curation.deduplicating.pairs import DedupeSettings
+from curation.deduplicating.photographs import different, of_folder, of_sample
 from curation.errors import Rejected
 from curation.ids import sha256_bytes
 from curation.images import inspect
 from curation.records import PairVerdict, PictureFeatures, Transform
 
-SIDE = 1024
-ALIKE_BITS = 14
 # Least share found (merged or left to people), in per cent; None where no goal is set. Where another
 # transform than "same" should be named, only what is named so counts.
 RECALL = {
@@ -125,42 +123,6 @@ class Row:
         return 100 * self.merged <= self.goal * self.pairs
 
 
-def photographs(folder: Path, most: int) -> list[Picture]:
-    """Return up to `most` photographs of a folder and its folders, evenly chosen, 1,024 px at most.
-
-    Files that are no pictures are passed over, and so is what looks like an earlier one: the set is made
-    of photographs that are all different.
-    """
-    names = sorted(path for path in folder.rglob("*") if path.is_file())
-    found: list[Picture] = []
-    hashes: list[tuple[int, int]] = []
-    for path in names:
-        picture = _opened(path)
-        if picture is None:
-            continue
-        made = picture_features("picture", data := encoded(picture), lambda _: "0" * 64, sha256_bytes(data))
-        own = int(made.phash[0], 16), int(made.dhash[0], 16)
-        if all(min((own[n] ^ other[n]).bit_count() for n in (0, 1)) > ALIKE_BITS for other in hashes):
-            hashes.append(own)
-            found.append(picture)
-    step = max(1, len(found) / most)
-    return [found[int(n * step)] for n in range(min(most, len(found)))]
-
-
-def _opened(path: Path) -> Picture | None:
-    try:
-        with Image.open(path) as picture:
-            picture.draft("RGB", (SIDE, SIDE))
-            upright = ImageOps.exif_transpose(picture)
-            if upright.has_transparency_data or min(upright.size) < 200:
-                return None
-            small = upright.convert("RGB")
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
-        return None
-    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return small
-
-
 def of_copies(pictures: Sequence[Picture], settings: DedupeSettings) -> list[Row]:
     """Return a row for each kind of copy: every photograph against the copies that were made of it."""
     shelf, rows = _Shelf(), dict[str, Row]()
@@ -234,13 +196,15 @@ def _goal(row: Row, bound: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; 1 when a goal is missed, 2 when the folder has too few photographs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photographs", type=Path, required=True, help="a folder of different photographs")
+    parser.add_argument("--photographs", type=Path, help="a folder of them; the sample's without it")
+    parser.add_argument("--sample", type=Path, default=Path(".cache/sample/gcompris-qt-data.deb"))
     parser.add_argument("--most", type=int, default=60, help="photographs to use")
     parser.add_argument("--look-alikes", type=int, default=60, help="pictures of each set of look-alikes")
     parser.add_argument("--out", type=Path, help="where to write the table, as Markdown")
     given = parser.parse_args(arguments)
     console = Console()
-    pictures = photographs(given.photographs, given.most)
+    taken = of_folder(given.photographs) if given.photographs else of_sample(given.sample)
+    pictures = different(taken, given.most)
     if len(pictures) < 2:
         console.print(f"{given.photographs} has {len(pictures)} photographs; give a folder with more")
         return 2

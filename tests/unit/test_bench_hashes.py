@@ -33,7 +33,7 @@ def test_other_hashes_than_imagehashs_are_an_error(
 ) -> None:
     phash = bench_hashes.phash
     monkeypatch.setattr(bench_hashes, "phash", lambda data: phash(data) ^ drift)
-    monkeypatch.setattr(bench_hashes, "photographs", lambda *_: [noise(seed=n) for n in range(2)])
+    monkeypatch.setattr(bench_hashes, "of_sample", lambda _: [noise(seed=n) for n in range(2)])
     monkeypatch.setattr(bench_hashes, "IMAGEDEDUP", tmp_path / "none")
     monkeypatch.setattr(sys, "argv", ["bench_hashes", "--images", "2", "--repeats", "1"])
     with pytest.raises(SystemExit) as left:

@@ -65,7 +65,7 @@ def allowed_for(module: str) -> set[str]:
         return GROUND | {"eval", "warehouse.release"}
     if module.startswith("warehouse"):
         return GROUND | {"warehouse", "curation.licences"}
-    if module == "curation.deduplicating.bench_hashes":  # measures on the sample's photographs
+    if module == "curation.deduplicating.photographs":  # measures on the sample's photographs
         return SHARED | {"curation.deduplicating", "curation.collecting"}
     if module == "curation.collecting.bench":  # measures the door with the store that it has in a run
         return SHARED | {"curation.collecting", "warehouse.artefacts", "warehouse.fetches"}

@@ -7,6 +7,7 @@ import pytest
 from curation.deduplicating import bench_pairs, copies, quality
 from curation.deduplicating.index import Pairs, pairs_within
 from curation.deduplicating.pairs import DedupeSettings
+from curation.deduplicating.photographs import different, of_folder
 from tests.unit.pictures import scenery
 
 
@@ -34,7 +35,7 @@ def test_a_folder_is_measured_and_the_table_written(
     for name, seed in (("a", 1), ("b", 2), ("again", 1)):
         scenery(seed).save(tmp_path / f"{name}.jpg", quality=95)
     (tmp_path / "notes.txt").write_text("no picture")
-    assert len(quality.photographs(tmp_path, 9)) == 2
+    assert len(different(of_folder(tmp_path), 9)) == 2
     out = tmp_path / "table.md"
     arguments = ["--photographs", str(tmp_path), "--look-alikes", "3", "--out", str(out)]
     assert quality.main(arguments) == 0
