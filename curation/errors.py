@@ -1,4 +1,4 @@
-"""The four kinds of failure, and the vocabulary of reasons for which a thing is rejected."""
+"""The kinds of failure, and the vocabulary of reasons for which a thing is rejected."""
 
 from __future__ import annotations
 
@@ -59,6 +59,15 @@ class Reason(StrEnum):
     ORIGINAL_ANSWER_NOT_IN_TEXT = "original_answer_not_in_text"
     ANSWER_IN_QUESTION = "answer_in_question"
     NOT_ONE_HOP = "not_one_hop"
+    CONTENT_FILTER = "content_filter"
+    QUESTION_NOT_SOUND = "question_not_sound"
+    NOT_ENGLISH = "not_english"
+    NEAR_DUPLICATE_PROBE = "near_duplicate_probe"
+    LOCALITY_NOT_UNRELATED = "locality_not_unrelated"
+    IMAGE_NOT_NEEDED = "image_not_needed"
+    ECHOES_INSTRUCTION = "echoes_instruction"
+    ENTITY_NOT_NAMED = "entity_not_named"
+    EDIT_NOT_COHERENT = "edit_not_coherent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,25 @@ class TransientError(ForgeError):
     """It may work on the next try: retry with back-off, then leave it pending."""
 
     exit_code = 1
+
+
+class RateLimitedError(TransientError):
+    """The other side asks us to come back later; nothing was done and nothing is charged."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """Remember for how many seconds we are asked to wait, None where we are not told."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnknownOutcomeError(TransientError):
+    """The request left and no answer came: it may have been worked on, and charged."""
+
+
+class LimitReachedError(ForgeError):
+    """A budget or quota is used up: what was paid for is kept, go on with a larger one (exit 5)."""
+
+    exit_code = 5
 
 
 class PrerequisiteError(ForgeError):

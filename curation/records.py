@@ -321,6 +321,8 @@ class KnowledgeItem(Record):
     original_text: what holds before the edit. edited_text: the edit target. request, rephrased_request:
     the question whose answer edited_text is. stand_in: subject id of the thing whose pictures are shown
     as the edited subject (visual_entity and visual_semantic), else None. user_name: user_specific only.
+    hop_source: where the outside fact of an entity's portability question comes from. draw: how often the
+    item was drafted anew before.
     """
 
     item_id: str
@@ -338,12 +340,14 @@ class KnowledgeItem(Record):
     images: tuple[ItemImage, ...]
     probes: tuple[Probe, ...]
     text_source: TextSource
+    hop_source: TextSource | None = None
     provenance: tuple[Provenance, ...]
+    draw: int = 0
 
     @property
     def revision(self) -> str:
         """Return 16 digits that change when anything a reviewer sees changes."""
-        seen = self.model_dump(mode="json", exclude={"provenance"})
+        seen = self.model_dump(mode="json", exclude={"provenance", "draw"})
         return sha256_json(seen)[:16]
 
     @property
