@@ -87,11 +87,14 @@ def _flush_all(paths: Iterable[Path]) -> None:
     """Flush files or folders to disk."""
     syncfs, done = _syncfs(), set()
     for path in paths:
+        device = path.stat().st_dev
+        if device in done:
+            continue
         descriptor = os.open(path, os.O_RDONLY)
         try:
             if syncfs is None:
                 os.fsync(descriptor)
-            elif (device := os.fstat(descriptor).st_dev) not in done:
+            else:
                 done.add(device)
                 if syncfs(descriptor):
                     code = ctypes.get_errno()

@@ -94,7 +94,7 @@ def checked(text: str, settings: DoorSettings, origin: URL | None = None) -> URL
         _check_hop(origin, url, trusted, settings)
     if not trusted:
         _check_untrusted(host, port)
-    return url.with_fragment(None)
+    return url.with_fragment(None) if url.raw_fragment else url
 
 
 def _check_hop(origin: URL, url: URL, trusted: bool, settings: DoorSettings) -> None:
