@@ -35,7 +35,7 @@ def changed(probe_id: str = "", probe: dict[str, Any] | None = None, **item: Any
 
 
 def test_a_good_item_passes() -> None:
-    assert check_item(GOOD) is None
+    assert check_item(GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,7 @@ def test_a_good_item_passes() -> None:
 )
 def test_what_is_wrong_is_named(item: KnowledgeItem, reason: Reason, span: str) -> None:
     found = check_item(item)
-    assert found is not None
-    assert (found.reason, span in found.detail) == (reason, True)
+    assert [one for one in found if one.reason is reason and span in one.detail]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +86,5 @@ def test_what_is_wrong_is_named(item: KnowledgeItem, reason: Reason, span: str) 
 def test_hostile_texts_are_out_and_not_repeated(text: str) -> None:
     for item in (changed(edited_text=text), changed("T-Loc", {"question": text})):
         found = check_item(item)
-        assert found is not None
-        assert found.reason is Reason.HOSTILE_CONTENT
-        assert text not in found.detail
+        assert Reason.HOSTILE_CONTENT in [one.reason for one in found]
+        assert not [one for one in found if text in one.detail]

@@ -1,4 +1,4 @@
-"""What must hold for a drafted item, one function each: None when it does, else a rejection."""
+"""What must hold for a drafted item, one function each: all that is wrong, in a fixed order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from curation.drafting.checks.finding import Finding
 from curation.drafting.facts import holds
 from curation.drafting.phrases import bare_name
 from curation.drafting.schemas import MAX_ANSWER_WORDS
@@ -21,10 +22,16 @@ _MARKUP = re.compile(r"<[^>\s]|\[[^\]]*\]\(|```|&[a-z#0-9]+;|[{}]")
 _CONTROL = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 
 
-def check_item(item: KnowledgeItem) -> Rejected | None:
-    """Return the first rejection of an item by the checks below, None when it passes all."""
-    checks = (hostile, too_long, answers, same_answers, counterfactual, leaks, hop)
-    return next((found for check in checks if (found := check(item)) is not None), None)
+def check_item(item: KnowledgeItem) -> list[Finding]:
+    """Return all that is wrong with an item, in the order of NAMES; [] when it passes every check."""
+    found = []
+    for check in _CHECKS:
+        wrong = check(item)
+        if wrong is not None:
+            found.append(
+                Finding(check=check.__name__, reason=wrong.reason, probe_id=None, detail=wrong.detail)
+            )
+    return found
 
 
 def hostile(item: KnowledgeItem) -> Rejected | None:
@@ -160,3 +167,8 @@ def _quoted(text: str) -> str:
     """Return a span for a message: short, and without what could act in a terminal or a page."""
     plain = "".join(char for char in text if unicodedata.category(char) not in _CONTROL and char not in "<>")
     return f"'{plain[:80]}'"
+
+
+_CHECKS = (hostile, too_long, answers, same_answers, counterfactual, leaks, hop)
+NAMES = tuple(check.__name__ for check in _CHECKS)
+"""The names of the checks, in the order in which they are made."""
