@@ -46,6 +46,25 @@ class RunnerSettings(BaseModel):
     address: str = ""
 
 
+class DraftingSettings(BaseModel):
+    """The `[draft]` table: how items are drafted.
+
+    redrafts: drafts of an item beyond its first, each told what was wrong with the one before.
+    question_pools: CSV or JSONL files of questions for locality, in place of ones that the model writes.
+    outside_texts: CSV or JSONL files of texts about the things that edits bring in, for portability.
+    text_only_tries: how often a model is asked each picture question without the picture; 0 to leave it out.
+    judge_model: a model that flags doubtful items for people; '' for none, never the drafting model.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    redrafts: int = Field(default=2, ge=0, le=9)
+    question_pools: tuple[Path, ...] = ()
+    outside_texts: tuple[Path, ...] = ()
+    text_only_tries: int = Field(default=0, ge=0, le=9)
+    judge_model: str = ""
+
+
 SourceSettings = Annotated[
     SampleSettings
     | WikimediaSettings
@@ -89,6 +108,7 @@ class Settings(BaseModel):
     dedupe: DedupeSettings = DedupeSettings()
     # The model asked for at a real endpoint; the embedded rule drafter has its own name.
     drafting_model: str = "gpt-5-mini"
+    draft: DraftingSettings = DraftingSettings()
     # Two votes an item are the least that agreement can be computed from.
     votes: int = Field(default=2, ge=2, le=5)
     methods: tuple[str, ...] = ("none", "FT-LLM", "FT-Alignment", "IKE", "SERAC", "MEND", "KE")
