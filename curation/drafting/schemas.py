@@ -143,6 +143,18 @@ class QuestionsUser(Draft):
     reliability: Annotated[list[QuestionPair], _exactly(2, "pairs")]
 
 
+class Guess(Draft):
+    """What a model answers to a question about a picture that it does not see."""
+
+    answer: Request
+
+
+class Choice(Draft):
+    """A judge's choice: the letter of one option of the menu that it was given."""
+
+    choice: Answer
+
+
 Edit = EditedEntity | EditedSemantic | EditedUser
 Questions = QuestionsEntity | QuestionsSemantic | QuestionsUser
 
@@ -156,6 +168,8 @@ _SCHEMAS: dict[str, type[Draft]] = {
         QuestionsEntity,
         QuestionsSemantic,
         QuestionsUser,
+        Guess,
+        Choice,
     )
 }
 
