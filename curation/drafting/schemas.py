@@ -1,8 +1,28 @@
-"""What a model has to answer at each drafting step: the one definition of the JSON and its limits."""
+"""What a model has to answer at each drafting step: the one definition of the JSON and its limits.
+
+The values that the prompts of the steps are given, by the same names everywhere:
+
+name, fine_type, category: the subject without its disambiguation, the noun for it in questions, its category.
+source_title, source_text: the subject's encyclopaedic text.
+original_text, edited_text: what is true and what is taught, as earlier steps wrote them.
+changes: rows of aspect, edited (the value that is taught) and, but for users, original.
+stand_in_name, stand_in_text: semantic items: the subject whose picture is shown, and its encyclopaedic text.
+user_name, relation, relation_noun: user items: the owner's first name, how they relate to the thing
+('Employed at'), and the noun that goes after 'your' ('employer').
+bridges: PortabilityEntity: rows of aspect, original, bridge (an edited value), title and text of the second
+source text, which is about the bridge; one or two rows.
+whose: PortabilityComposite: how the question speaks of the thing that is asked about ('Anna's hammer').
+side, main_colour: PortabilityComposite: 'left' or 'right', and a colour or '' where none is clear: what was
+computed of the half that shows it. other_name: what the other half shows.
+text_name, text_fine_type, text_text: Locality: the unrelated subject that T-Loc asks about.
+image_name, image_fine_type, image_text: Locality: the unrelated subject that the I-Loc picture shows.
+taken: Locality: rows of value, which no answer may be.
+revision: rows of reason, detail and comment: why earlier drafts of this step were turned down; none at first.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -12,6 +32,7 @@ MAX_ANSWER_WORDS = 12
 MAX_ORIGINAL_WORDS = 80
 MAX_EDITED_WORDS = 60
 MAX_QUESTION_WORDS = 40
+MAX_EVIDENCE_WORDS = 60
 
 
 def _words_at_most(limit: int) -> AfterValidator:
@@ -42,6 +63,7 @@ Edited = Annotated[str, _words_at_most(MAX_EDITED_WORDS)]
 Request = Annotated[str, _words_at_most(MAX_QUESTION_WORDS)]
 Question = Annotated[str, _words_at_most(MAX_QUESTION_WORDS), AfterValidator(_asks)]
 Answer = Annotated[str, _words_at_most(MAX_ANSWER_WORDS), AfterValidator(_tidy)]
+Evidence = Annotated[str, _words_at_most(MAX_EVIDENCE_WORDS)]
 
 
 class Draft(BaseModel):
@@ -116,13 +138,51 @@ class Portability(Draft):
     answer: Answer
 
 
+class PortabilityEntity(Draft):
+    """Portability for visual_entity: one hop from a row of `bridges` to a fact of that row's text.
+
+    bridge: the row's bridge. evidence: the words of the row's text, letter for letter, that hold the answer.
+    """
+
+    question: Question
+    bridge: Answer
+    answer: Answer
+    evidence: Evidence
+
+
+class PortabilityComposite(Draft):
+    """Portability for the others: a plain visual attribute of one half of the side-by-side picture.
+
+    attribute: 'side' (the answer is `side`), 'main_colour' (the answer is `main_colour`), or 'seen': something
+    else that the attached picture shows plainly; not to be chosen where no picture is attached.
+    """
+
+    attribute: Literal["side", "main_colour", "seen"]
+    question: Question
+    answer: Answer
+
+
+class LocalityQuestion(Draft):
+    """A question on an unrelated subject, and its answer as that subject's text gives it."""
+
+    question: Question
+    answer: Answer
+
+
+class Locality(Draft):
+    """T-Loc by name and I-Loc about a picture: true facts of two subjects that the edit does not touch."""
+
+    text: LocalityQuestion
+    image: LocalityQuestion
+
+
 class QuestionsEntity(Draft):
     """Step 3 for visual_entity; reliability[i] asks for changes[i]."""
 
     request: Request
     rephrased_request: Request
     reliability: Annotated[list[QuestionPair], _exactly(2, "pairs")]
-    portability: Portability
+    portability: Portability | None = None
 
 
 class QuestionsSemantic(Draft):
