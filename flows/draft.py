@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from prefect import flow
@@ -10,7 +11,6 @@ from curation.drafting.casting import Casting, cast
 from curation.drafting.draft import draft_item
 from curation.errors import Rejected, TransientError
 from curation.records import KnowledgeItem, Outcome, StageCount, Subject
-from flows.chunks import in_chunks
 from flows.dedupe import unique_pictures
 from flows.ledger import SUBJECTS
 from flows.settings import Settings
@@ -31,12 +31,12 @@ def draft(settings: Settings) -> list[StageCount]:
     castings = cast(subjects, unique, kept.get, kept.put)
     with drafting_model(settings) as (model, drafting):
 
-        def work(subject: Subject) -> tuple[Subject, KnowledgeItem | Rejected | None]:
+        async def work(subject: Subject) -> tuple[Subject, KnowledgeItem | Rejected | None]:
             casting = castings[subject.subject_id]
             if not isinstance(casting, Casting):
                 return subject, casting
             try:
-                return subject, draft_item(subject, casting, by_id, model, drafting)
+                return subject, await draft_item(subject, casting, by_id, model, drafting)
             except TransientError:
                 return subject, None
 
@@ -45,7 +45,15 @@ def draft(settings: Settings) -> list[StageCount]:
             with open_store(settings.home) as store:
                 store.append([record_event("item", item.item_id, item) for item in items])
 
-        results = in_chunks(STAGE, subjects, settings, work, keep)
+        async def work_on_all() -> list[tuple[Subject, KnowledgeItem | Rejected | None]]:
+            results = []
+            for start in range(0, len(subjects), settings.chunk):
+                part = await asyncio.gather(*map(work, subjects[start : start + settings.chunk]))
+                keep(part)
+                results.extend(part)
+            return results
+
+        results = asyncio.run(work_on_all())
     with open_store(settings.home) as store:
         store.settle(STAGE, [_outcome(subject, result) for subject, result in results])
         return [store.count(STAGE)]

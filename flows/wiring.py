@@ -18,7 +18,8 @@ from curation.collecting.url_list import UrlListSettings, UrlListSource
 from curation.collecting.wikimedia import WikimediaSource
 from curation.collecting.withdrawn import read_withdrawn
 from curation.drafting.draft import DraftSettings
-from curation.drafting.llm import LanguageModel, RecordedModel
+from curation.drafting.llm import LanguageModel
+from curation.drafting.recorded import RecordedModel
 from curation.records import Category
 from curation.reviewing.label_studio import LabelStudioDesk
 from curation.reviewing.server import StudioServer, label_studio

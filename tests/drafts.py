@@ -6,11 +6,12 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from curation.drafting.asking import DraftSettings
-from curation.drafting.llm import LlmRequest, LlmResponse, read_response
+from curation.drafting.llm import AnswerNote, LlmRequest, LlmResponse, read_response
 from curation.drafting.prompting import Value, load_prompt, render
 from curation.drafting.rules.server import complete
 from curation.drafting.schemas import schema_named
@@ -107,17 +108,24 @@ class Store:
 
     def __init__(self) -> None:
         self.answers: dict[str, bytes] = {}
-        self.marks: set[str] = set()
+        self.notes: dict[str, AnswerNote] = {}
+        self.marks: dict[str, Decimal | None] = {}
 
     def get(self, request_sha256: str) -> bytes | None:
         return self.answers.get(request_sha256)
 
-    def put(self, request_sha256: str, data: bytes) -> str:
+    async def put(self, request_sha256: str, data: bytes, note: AnswerNote) -> None:
         self.answers[request_sha256] = data
-        return sha256_bytes(data)
+        self.notes[request_sha256] = note
 
-    def mark_sent(self, request_sha256: str) -> None:
-        self.marks.add(request_sha256)
+    def note(self, request_sha256: str) -> AnswerNote | None:
+        return self.notes.get(request_sha256)
+
+    async def mark_sent(self, request_sha256: str, worst: Decimal | None = None) -> None:
+        self.marks[request_sha256] = worst
+
+    async def unmark_sent(self, request_sha256: str) -> None:
+        self.marks.pop(request_sha256)
 
     def sent(self, request_sha256: str) -> bool:
         return request_sha256 in self.marks
@@ -144,7 +152,7 @@ class FakeModel:
         self.asked: list[LlmRequest] = []
         self.stored: dict[str, LlmResponse] = {}
 
-    def complete(self, request: LlmRequest) -> LlmResponse:
+    async def complete(self, request: LlmRequest) -> LlmResponse:
         self.asked.append(request)
         sent = {
             "messages": [{"role": message.role, "content": message.text} for message in request.messages],
@@ -154,7 +162,7 @@ class FakeModel:
         self.stored[request.request_sha256] = read_response(canonical_json(answer))
         return self.stored[request.request_sha256]
 
-    def recover(self, request: LlmRequest) -> LlmResponse | None:
+    async def recover(self, request: LlmRequest) -> LlmResponse | None:
         return self.stored.get(request.request_sha256)
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from curation.atomic import write_atomic, write_many_atomic
-from curation.errors import IntegrityError
-from curation.ids import sha256_bytes
+from curation.drafting.llm import AnswerNote
+from curation.errors import IntegrityError, PrerequisiteError
+from curation.ids import canonical_json, sha256_bytes
 
 _HEX = frozenset("0123456789abcdef")
+_TRIES: TypeAdapter[tuple[Decimal | None, ...]] = TypeAdapter(tuple[Decimal | None, ...])
 
 
 class Artefacts:
@@ -62,33 +68,121 @@ class Artefacts:
 
 
 class Responses:
-    """Raw model answers by request hash, and which requests were sent: the memory of what was paid for."""
+    """Raw model answers by request hash, and which requests were sent: the memory of what was paid for.
+
+    Beside the answers, among the artefacts, lie two small files a request: NAME.answer holds the note on the
+    answer, NAME.sent the most that each try may have cost, for as many tries as may have been charged.
+    """
 
     def __init__(self, artefacts: Artefacts) -> None:
         """Keep the answers themselves in artefacts and the two indexes beside them."""
         self._artefacts = artefacts
         self._root = artefacts.root / "responses"
+        self._waiting: list[tuple[dict[Path, bytes], asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    def get(self, request_sha256: str) -> bytes | None:
+        """Return the raw answer to a request, None when there is none."""
+        note = self.note(request_sha256)
+        return None if note is None else self._artefacts.get(note.answer)
+
+    def note(self, request_sha256: str) -> AnswerNote | None:
+        """Return what is noted beside an answer, None when there is none.
+
+        Raises IntegrityError when the note cannot be read.
+        """
+        path = self._entry(request_sha256, ".answer")
+        try:
+            return AnswerNote.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            message = f"{path} is damaged: it holds no note on an answer; delete it and run again"
+            raise IntegrityError(message) from error
+
+    async def put(self, request_sha256: str, data: bytes, note: AnswerNote) -> None:
+        """Keep the raw answer to a request, and the note on it; many at once share a flush to disk."""
+        await self._write(
+            {
+                self._artefacts.path(note.answer): data,
+                self._entry(request_sha256, ".answer"): note.model_dump_json().encode(),
+            }
+        )
+
+    async def mark_sent(self, request_sha256: str, worst: Decimal | None = None) -> None:
+        """Note on disk, before it happens, that a request is going to be sent.
+
+        worst: the most that it can cost, in US dollars; None where nobody set prices.
+        """
+        tries = [*self.tries(request_sha256), worst]
+        await self._write({self._entry(request_sha256, ".sent"): _tries_json(tries)})
+
+    async def unmark_sent(self, request_sha256: str) -> None:
+        """Take back the last mark: that try was certainly not charged."""
+        path = self._entry(request_sha256, ".sent")
+        tries = self.tries(request_sha256)[:-1]
+        if tries:
+            await self._write({path: _tries_json(tries)})
+        else:
+            path.unlink(missing_ok=True)
+
+    def sent(self, request_sha256: str) -> bool:
+        """Return whether a request may have been sent."""
+        return self._entry(request_sha256, ".sent").exists()
+
+    def tries(self, request_sha256: str) -> tuple[Decimal | None, ...]:
+        """Return the most that each try may have cost; with an answer, one of them is the answer's.
+
+        Raises IntegrityError when the mark cannot be read.
+        """
+        path = self._entry(request_sha256, ".sent")
+        try:
+            return _TRIES.validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return ()
+        except ValidationError as error:
+            message = f"{path} is damaged: it holds no list of tries; delete it and run again"
+            raise IntegrityError(message) from error
+
+    def all(self) -> Iterator[tuple[str, AnswerNote | None, tuple[Decimal | None, ...]]]:
+        """Yield request hash, note and tries of every request that was ever sent or answered, in order."""
+        if not self._root.exists():
+            return
+        for folder in sorted(self._root.iterdir()):
+            names = {path.stem for path in folder.iterdir() if path.suffix in (".answer", ".sent")}
+            for name in sorted(names):
+                yield name, self.note(name), self.tries(name)
 
     def _entry(self, request_sha256: str, suffix: str) -> Path:
         return self._root / request_sha256[:2] / f"{request_sha256}{suffix}"
 
-    def get(self, request_sha256: str) -> bytes | None:
-        """Return the raw answer to a request, None when there is none."""
-        entry = self._entry(request_sha256, ".answer")
-        if not entry.exists():
-            return None
-        return self._artefacts.get(entry.read_text().strip())
+    async def _write(self, files: dict[Path, bytes]) -> None:
+        """Return when the files are on disk, written together with all that waited for the writer."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._waiting.append((files, done))
+        if self._writer is None or self._writer.done():
+            self._writer = loop.create_task(self._write_all())
+        await done
 
-    def put(self, request_sha256: str, data: bytes) -> str:
-        """Keep the raw answer to a request and return the sha256 of the answer."""
-        sha256 = self._artefacts.put(data)
-        write_atomic(self._entry(request_sha256, ".answer"), sha256.encode())
-        return sha256
+    async def _write_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            files = {path: data for part, _ in batch for path, data in part.items()}
+            error: Exception | None = None
+            try:
+                await asyncio.to_thread(write_many_atomic, files)
+            except OSError as failure:
+                message = f"cannot keep answers ({failure.strerror}); free some disk space and run again"
+                error = PrerequisiteError(message)
+            for _, done in batch:
+                if done.done():
+                    continue
+                if error:
+                    done.set_exception(error)
+                else:
+                    done.set_result(None)
 
-    def mark_sent(self, request_sha256: str) -> None:
-        """Note on disk, before it happens, that a request is going to be sent."""
-        write_atomic(self._entry(request_sha256, ".sent"), b"sent\n")
 
-    def sent(self, request_sha256: str) -> bool:
-        """Return whether a request was ever marked as sent."""
-        return self._entry(request_sha256, ".sent").exists()
+def _tries_json(tries: Sequence[Decimal | None]) -> bytes:
+    return canonical_json([None if worst is None else str(worst) for worst in tries]).encode()

@@ -45,7 +45,7 @@ class Answered:
     provenance: Provenance
 
 
-def ask(
+async def ask(
     key: str, prompt_name: str, values: Mapping[str, Value], model: LanguageModel, settings: DraftSettings
 ) -> Answered | Rejected:
     """Return the answer to a prompt, asked once more when it is not JSON or does not fit the schema.
@@ -65,10 +65,10 @@ def ask(
         schema=schema.model_json_schema(),
         draw=settings.draw,
     )
-    outcome = _answered(key, prompt_name, request, schema, model, settings)
+    outcome = await _answered(key, prompt_name, request, schema, model, settings)
     if isinstance(outcome, Rejected) and outcome.reason in (Reason.NOT_JSON, Reason.SCHEMA_INVALID):
         repair = replace(request, messages=(*request.messages, _complaint(outcome)))
-        return _answered(key, prompt_name, repair, schema, model, settings)
+        return await _answered(key, prompt_name, repair, schema, model, settings)
     return outcome
 
 
@@ -79,7 +79,7 @@ def _parameters(settings: DraftSettings) -> dict[str, float | int | str]:
     return parameters
 
 
-def _answered(
+async def _answered(
     key: str,
     step: str,
     request: LlmRequest,
@@ -87,7 +87,7 @@ def _answered(
     model: LanguageModel,
     settings: DraftSettings,
 ) -> Answered | Rejected:
-    response = model.complete(request)
+    response = await model.complete(request)
     refused = _refused(key, step, response)
     if refused is not None:
         return refused

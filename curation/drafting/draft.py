@@ -41,7 +41,7 @@ class _Fact:
     original: str | None
 
 
-def draft_item(
+async def draft_item(
     subject: Subject,
     casting: Casting,
     subjects_by_id: Mapping[str, Subject],
@@ -54,12 +54,12 @@ def draft_item(
     and one-hop questions on composites are made here from unrelated subjects. A rejection's key is the
     subject's id. Raises TransientError when the model is away, PrerequisiteError when it cannot be used.
     """
-    drafted = _Drafting(subject, model, settings).run()
+    drafted = await _Drafting(subject, model, settings).run()
     if isinstance(drafted, Rejected):
         return drafted
     item = _item(subject, casting, subjects_by_id, drafted)
-    wrong = check_item(item)
-    return item if wrong is None else Rejected(subject.subject_id, wrong.reason, wrong.detail)
+    found = check_item(item)
+    return Rejected(subject.subject_id, found[0].reason, found[0].detail) if found else item
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class _Drafting:
         self._user = user_name(subject) if subject.edit_type is EditType.USER_SPECIFIC else None
         self._provenance: list[Provenance] = []
 
-    def run(self) -> _Drafted | Rejected:
+    async def run(self) -> _Drafted | Rejected:
         source = {"source_text": self._subject.source_text}
-        original = self._step(
+        original = await self._step(
             "original_knowledge", {**source, "source_title": self._subject.text_source.title}
         )
         if not isinstance(original, OriginalKnowledge):
@@ -94,26 +94,26 @@ class _Drafting:
         known = {"original_text": original.original_text}
         user = {"user_name": self._user or ""}
         kind = self._subject.edit_type.value
-        edit = self._step(f"edited_knowledge_{kind}", {**known, **(user if self._user else source)})
+        edit = await self._step(f"edited_knowledge_{kind}", {**known, **(user if self._user else source)})
         if not isinstance(edit, EditedEntity | EditedSemantic | EditedUser):
             return _rejection(edit)
         facts = _facts(edit)
         rows: dict[str, Value] = {"edited_text": edit.edited_text, "changes": _rows(facts)}
-        questions = self._step(f"questions_{kind}", {**rows, **(user if self._user else known)})
+        questions = await self._step(f"questions_{kind}", {**rows, **(user if self._user else known)})
         if not isinstance(questions, QuestionsEntity | QuestionsSemantic | QuestionsUser):
             return _rejection(questions)
         return _Drafted(
             original.original_text, edit.edited_text, facts, questions, self._user, tuple(self._provenance)
         )
 
-    def _step(self, prompt_name: str, values: Mapping[str, Value]) -> Draft | Rejected:
+    async def _step(self, prompt_name: str, values: Mapping[str, Value]) -> Draft | Rejected:
         subject = self._subject
         about = {
             "name": bare_name(subject.name),
             "fine_type": subject.fine_type,
             "category": subject.category,
         }
-        outcome = ask(subject.subject_id, prompt_name, {**about, **values}, self._model, self._settings)
+        outcome = await ask(subject.subject_id, prompt_name, {**about, **values}, self._model, self._settings)
         if isinstance(outcome, Answered):
             self._provenance.append(outcome.provenance)
             return outcome.draft

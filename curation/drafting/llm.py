@@ -1,14 +1,15 @@
-"""The port to a language model, and the recording that keeps every paid answer before anybody reads it."""
+"""The port to a language model: requests, answers, and the store that keeps every answer."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Protocol
 
 from curation.errors import TransientError
 from curation.ids import sha256_bytes, sha256_json
-from curation.records import Usage
+from curation.records import Record, Sha256, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,31 @@ class LlmRequest:
         )
 
 
+class AnswerNote(Record):
+    """What is noted beside a kept answer.
+
+    answer: sha256 of the raw answer. at: when it was kept, UTC. seconds: from sending to the last byte; None
+    for an answer out of a batch, or fetched after its run was killed. cost: in US dollars by the prices of
+    that day, None where nobody set prices. model, prompt_id: of the request.
+    """
+
+    answer: Sha256
+    at: str
+    model: str = ""
+    prompt_id: str = ""
+    usage: Usage = Usage()
+    cost: Decimal | None = None
+    seconds: float | None = None
+    in_batch: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class LlmResponse:
     """What came back.
 
     raw: the endpoint's answer as canonical JSON. text: unparsed, or the words of a refusal.
-    finish_reason: as in OpenAI's API (stop, length, content_filter), or 'refusal'.
+    finish_reason: as in OpenAI's API (stop, length, content_filter), or 'refusal'. note: what is noted
+    beside it, None before it is kept.
     """
 
     raw: str
@@ -81,6 +101,7 @@ class LlmResponse:
     model: str
     response_id: str
     usage: Usage
+    note: AnswerNote | None = field(default=None, compare=False)
 
     @property
     def sha256(self) -> str:
@@ -91,53 +112,45 @@ class LlmResponse:
 class LanguageModel(Protocol):
     """Something that answers requests."""
 
-    def complete(self, request: LlmRequest) -> LlmResponse:
+    async def complete(self, request: LlmRequest) -> LlmResponse:
         """Return the answer; TransientError to try again later, PrerequisiteError when that is no use."""
+        ...
 
 
 class Endpoint(LanguageModel, Protocol):
     """A language model that may still know what it answered before."""
 
-    def recover(self, request: LlmRequest) -> LlmResponse | None:
+    async def recover(self, request: LlmRequest) -> LlmResponse | None:
         """Return the answer that was already given to a request, None when the endpoint keeps none."""
+        ...
 
 
 class ResponseStore(Protocol):
-    """Where raw answers lie, by request; every method is durable when it returns."""
+    """Where raw answers lie, by request; what is awaited is durable when it returns."""
 
     def get(self, request_sha256: str) -> bytes | None:
         """Return the raw answer to a request, None when there is none."""
+        ...
 
-    def put(self, request_sha256: str, data: bytes) -> str:
-        """Keep the raw answer to a request and return the answer's sha256."""
+    def note(self, request_sha256: str) -> AnswerNote | None:
+        """Return what is noted beside the answer to a request, None when there is none."""
+        ...
 
-    def mark_sent(self, request_sha256: str) -> None:
-        """Note that a request is about to be sent."""
+    async def put(self, request_sha256: str, data: bytes, note: AnswerNote) -> None:
+        """Keep the raw answer to a request."""
+        ...
+
+    async def mark_sent(self, request_sha256: str, worst: Decimal | None = None) -> None:
+        """Note that a request is about to be sent, and the most that it may cost in US dollars."""
+        ...
+
+    async def unmark_sent(self, request_sha256: str) -> None:
+        """Take back the last mark: the request was certainly not charged."""
+        ...
 
     def sent(self, request_sha256: str) -> bool:
-        """Tell whether a request was ever about to be sent."""
-
-
-class RecordedModel:
-    """A model whose answers are kept; nothing is paid twice, not even after a kill before the save."""
-
-    def __init__(self, inner: Endpoint, store: ResponseStore) -> None:
-        """Wrap an endpoint with a store."""
-        self._inner = inner
-        self._store = store
-
-    def complete(self, request: LlmRequest) -> LlmResponse:
-        """Return the kept answer, else the one that the endpoint remembers, else a new one, kept first."""
-        key = request.request_sha256
-        kept = self._store.get(key)
-        if kept is not None:
-            return read_response(kept.decode("utf-8"))
-        response = self._inner.recover(request) if self._store.sent(key) else None
-        if response is None:
-            self._store.mark_sent(key)
-            response = self._inner.complete(request)
-        self._store.put(key, response.raw.encode("utf-8"))
-        return response
+        """Tell whether a request may have been sent."""
+        ...
 
 
 def read_response(raw: str) -> LlmResponse:

@@ -18,23 +18,23 @@ _DECLINED = frozenset({"content_filter", "content_policy_violation"})
 
 
 class OpenAIModel:
-    """The Endpoint port over HTTP; the client retries timeouts, 429 and 5xx as Retry-After asks."""
+    """The Endpoint port over HTTP: one request is one try, who calls decides about another."""
 
-    def __init__(self, base_url: str | None, api_key: str, max_retries: int = 4) -> None:
+    def __init__(self, base_url: str | None, api_key: str) -> None:
         """Prepare a client; base_url None means OpenAI's own.
 
         Raises PrerequisiteError when the key is empty.
         """
         if not api_key.strip():
             raise PrerequisiteError("there is no API key for the language model: set OPENAI_API_KEY")
-        from openai import OpenAI
+        from openai import AsyncOpenAI
 
-        self._client = OpenAI(
-            base_url=base_url, api_key=api_key.strip(), max_retries=max_retries, timeout=TIMEOUT_SECONDS
+        self._client = AsyncOpenAI(
+            base_url=base_url, api_key=api_key.strip(), max_retries=0, timeout=TIMEOUT_SECONDS
         )
         self._knows_schemas = True
 
-    def complete(self, request: LlmRequest) -> LlmResponse:
+    async def complete(self, request: LlmRequest) -> LlmResponse:
         """Send a request with its JSON schema; once more without when the endpoint knows no schemas.
 
         Raises TransientError when the endpoint does not answer for now, PrerequisiteError for a refused key,
@@ -44,21 +44,21 @@ class OpenAIModel:
 
         try:
             if self._knows_schemas:
-                answer = self._with_schema(request)
+                answer = await self._with_schema(request)
                 if answer is not None:
                     return read_response(answer)
-            answer = self._send(_body(request))
+            answer = await self._send(_body(request))
             self._knows_schemas = False
             return read_response(answer)
         except APIStatusError as error:
             return read_response(_declined(error) or _translate(error))
 
-    def recover(self, request: LlmRequest) -> LlmResponse | None:
+    async def recover(self, request: LlmRequest) -> LlmResponse | None:
         """Return the stored completion whose metadata bears the request's hash, None when there is none."""
         from openai import APIConnectionError, APIStatusError
 
         try:
-            answer = self._client.chat.completions.with_raw_response.list(
+            answer = await self._client.chat.completions.with_raw_response.list(
                 metadata={"request_sha256": request.request_sha256}, limit=1
             )
             rows = json.loads(answer.content).get("data") or []
@@ -73,20 +73,24 @@ class OpenAIModel:
         except (ValueError, AttributeError):
             return None
 
-    def _with_schema(self, request: LlmRequest) -> str | None:
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _with_schema(self, request: LlmRequest) -> str | None:
         """Return the raw answer, None when the endpoint dislikes the form of the request."""
         from openai import BadRequestError, UnprocessableEntityError
 
         try:
-            return self._send(_body(request) | _extras(request))
+            return await self._send(_body(request) | _extras(request))
         except (BadRequestError, UnprocessableEntityError) as error:
             return _declined(error)
 
-    def _send(self, body: dict[str, Any]) -> str:
+    async def _send(self, body: dict[str, Any]) -> str:
         from openai import APIConnectionError
 
         try:
-            answer = self._client.chat.completions.with_raw_response.create(**cast("Any", body))
+            answer = await self._client.chat.completions.with_raw_response.create(**cast("Any", body))
             return canonical_json(json.loads(answer.content))
         except APIConnectionError:
             # The client's own message may hold the address with its credentials.

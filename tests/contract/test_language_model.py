@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from curation.drafting.llm import Endpoint, RecordedModel
+from curation.drafting.llm import Endpoint
 from curation.drafting.openai_model import OpenAIModel
+from curation.drafting.recorded import RecordedModel
 from curation.drafting.rules.process import rule_endpoint
 from tests.drafts import FakeModel, Store, request
 
@@ -22,20 +24,29 @@ def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Endpoin
         yield OpenAIModel(url, key)
 
 
-def test_an_endpoint_answers_remembers_and_never_parses(endpoint: Endpoint) -> None:
-    assert endpoint.recover(request()) is None
-    answer = endpoint.complete(request())
+async def _asked_again(endpoint: Endpoint) -> None:
+    assert await endpoint.recover(request()) is None
+    answer = await endpoint.complete(request())
     assert answer.text.startswith("{")
     assert answer.finish_reason == "stop"
     assert answer.usage.input_tokens > 0
-    assert endpoint.recover(request()) == answer
-    assert endpoint.recover(request(draw=1)) is None
-    assert endpoint.complete(request()) == answer
+    assert await endpoint.recover(request()) == answer
+    assert await endpoint.recover(request(draw=1)) is None
+    assert await endpoint.complete(request()) == answer
+
+
+def test_an_endpoint_answers_remembers_and_never_parses(endpoint: Endpoint) -> None:
+    asyncio.run(_asked_again(endpoint))
+
+
+async def _kept(endpoint: Endpoint) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    asked, recovered = Store(), Store()
+    await RecordedModel(endpoint, asked).complete(request())
+    await recovered.mark_sent(request().request_sha256)
+    await RecordedModel(endpoint, recovered).complete(request())
+    return asked.answers, recovered.answers
 
 
 def test_recording_over_an_endpoint_keeps_the_same_bytes_however_it_got_them(endpoint: Endpoint) -> None:
-    asked, recovered = Store(), Store()
-    RecordedModel(endpoint, asked).complete(request())
-    recovered.mark_sent(request().request_sha256)
-    RecordedModel(endpoint, recovered).complete(request())
-    assert asked.answers == recovered.answers
+    asked, recovered = asyncio.run(_kept(endpoint))
+    assert asked == recovered

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 RUN = """
-import os, pathlib, signal, sys
-from curation.drafting.llm import RecordedModel
+import asyncio, os, pathlib, signal, sys
 from curation.drafting.openai_model import OpenAIModel
+from curation.drafting.recorded import RecordedModel
 from curation.drafting.rules.process import rule_endpoint
 from tests.drafts import request
 from warehouse.artefacts import Artefacts, Responses
@@ -20,15 +20,18 @@ home, kill = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 
 class Killed(Responses):
     count = 0
-    def put(self, request_sha256, data):
+    async def put(self, request_sha256, data, note):
         Killed.count += 1
         if Killed.count == kill:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().put(request_sha256, data)
+        await super().put(request_sha256, data, note)
+
+async def run(address):
+    model = RecordedModel(OpenAIModel(*address), Killed(Artefacts(home)))
+    return [(await model.complete(request(draw=draw))).sha256 for draw in range(3)]
 
 with rule_endpoint(home / "ledger.jsonl") as address:
-    model = RecordedModel(OpenAIModel(*address), Killed(Artefacts(home)))
-    print([model.complete(request(draw=draw)).sha256 for draw in range(3)])
+    print(asyncio.run(run(address)))
 """
 
 

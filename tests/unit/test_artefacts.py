@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from curation.atomic import write_atomic
+from curation.atomic import write_atomic, write_many_atomic
+from curation.drafting.llm import AnswerNote
 from curation.errors import IntegrityError
+from curation.ids import sha256_bytes
 from warehouse.artefacts import Artefacts, Responses
 
 
@@ -46,11 +50,62 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+def note(data: bytes) -> AnswerNote:
+    return AnswerNote(answer=sha256_bytes(data), at="2026-01-01T00:00:00Z", cost=Decimal("0.01"))
+
+
 def test_an_answer_is_found_by_its_request(tmp_path: Path) -> None:
     responses = Responses(Artefacts(tmp_path))
-    request = "b" * 64
+    request, data = "b" * 64, b'{"raw": 1}'
     assert (responses.get(request), responses.sent(request)) == (None, False)
-    responses.mark_sent(request)
-    responses.put(request, b'{"raw": 1}')
-    assert Responses(Artefacts(tmp_path)).get(request) == b'{"raw": 1}'
-    assert responses.sent(request)
+
+    async def keep() -> None:
+        await responses.mark_sent(request, Decimal("0.02"))
+        await responses.put(request, data, note(data))
+
+    asyncio.run(keep())
+    again = Responses(Artefacts(tmp_path))
+    assert again.get(request) == data
+    assert list(again.all()) == [(request, note(data), (Decimal("0.02"),))]
+
+
+def test_each_try_that_may_be_charged_is_remembered(tmp_path: Path) -> None:
+    responses = Responses(Artefacts(tmp_path))
+    request = "c" * 64
+
+    async def tries() -> None:
+        await responses.mark_sent(request, Decimal(1))
+        await responses.mark_sent(request, Decimal(2))
+        await responses.unmark_sent(request)
+
+    asyncio.run(tries())
+    assert responses.tries(request) == (Decimal(1),)
+    asyncio.run(responses.unmark_sent(request))
+    assert not responses.sent(request)
+
+
+def test_many_answers_share_a_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushes: list[int] = []
+
+    def counted(files: dict[Path, bytes]) -> None:
+        flushes.append(len(files))
+        write_many_atomic(files)
+
+    monkeypatch.setattr("warehouse.artefacts.write_many_atomic", counted)
+    responses = Responses(Artefacts(tmp_path))
+
+    async def keep() -> None:
+        await asyncio.gather(*(responses.put(f"{n:064x}", b"%d" % n, note(b"%d" % n)) for n in range(50)))
+
+    asyncio.run(keep())
+    assert sum(flushes) == 100
+    assert len(flushes) <= 3
+    assert len(list(responses.all())) == 50
+
+
+def test_a_damaged_note_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "responses" / "dd" / f"{'d' * 64}.answer"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"{}")
+    with pytest.raises(IntegrityError, match="delete it"):
+        Responses(Artefacts(tmp_path)).get("d" * 64)

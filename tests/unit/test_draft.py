@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -28,7 +29,7 @@ CAST = castings()
 
 
 def drafted(key: str, model: FakeModel | None = None) -> KnowledgeItem | Rejected:
-    return draft_item(ALL[key], CAST[key], ALL, model or FakeModel(), RULES)
+    return asyncio.run(draft_item(ALL[key], CAST[key], ALL, model or FakeModel(), RULES))
 
 
 def kinds(item: KnowledgeItem | Rejected) -> list[str]:
@@ -141,7 +142,7 @@ def test_a_false_draft_is_rejected_with_its_span() -> None:
 
 def test_a_model_that_is_away_leaves_the_item_pending() -> None:
     class Away(FakeModel):
-        def complete(self, request: object) -> object:  # type: ignore[override]
+        async def complete(self, request: object) -> object:  # type: ignore[override]
             raise TransientError("away")
 
     with pytest.raises(TransientError):

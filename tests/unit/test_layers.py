@@ -64,7 +64,8 @@ def allowed_for(module: str) -> set[str]:
     if module.startswith("eval"):
         return GROUND | {"eval", "warehouse.release"}
     if module.startswith("warehouse"):
-        return GROUND | {"warehouse", "curation.licences"}
+        notes = {"curation.drafting.llm"} if module == "warehouse.artefacts" else set()  # on kept answers
+        return GROUND | {"warehouse", "curation.licences"} | notes
     if module == "curation.deduplicating.photographs":  # measures on the sample's photographs
         return SHARED | {"curation.deduplicating", "curation.collecting"}
     if module == "curation.collecting.bench":  # measures the door with the store that it has in a run

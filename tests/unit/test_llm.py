@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
-from curation.drafting.llm import ImagePart, Message, RecordedModel, read_response
+from curation.drafting.llm import ImagePart, Message, read_response
+from curation.drafting.recorded import RecordedModel
 from curation.errors import TransientError
 from curation.ids import canonical_json
 from tests.drafts import FakeModel, Store, body, request
@@ -15,13 +17,13 @@ from tests.drafts import FakeModel, Store, body, request
 def test_an_answer_is_asked_for_once() -> None:
     model, store = FakeModel(), Store()
     recorded = RecordedModel(model, store)
-    assert recorded.complete(request()) == recorded.complete(request())
+    assert asyncio.run(recorded.complete(request())) == asyncio.run(recorded.complete(request()))
     assert len(model.asked) == 1
 
 
 def test_the_raw_answer_is_kept_whatever_it_is() -> None:
     store = Store()
-    RecordedModel(FakeModel(body("no JSON at all")), store).complete(request())
+    asyncio.run(RecordedModel(FakeModel(body("no JSON at all")), store).complete(request()))
     assert store.answers[request().request_sha256] == canonical_json(body("no JSON at all")).encode()
 
 
@@ -29,27 +31,27 @@ def test_the_intent_is_on_disk_before_the_request_is_sent() -> None:
     store = Store()
 
     class Dying(FakeModel):
-        def complete(self, request: object) -> object:  # type: ignore[override]
+        async def complete(self, request: object) -> object:  # type: ignore[override]
             assert store.marks
             raise TransientError("gone")
 
     with pytest.raises(TransientError):
-        RecordedModel(Dying(), store).complete(request())
+        asyncio.run(RecordedModel(Dying(), store).complete(request()))
     assert not store.answers
 
 
 def test_an_answer_that_was_given_but_not_kept_is_fetched_not_asked_for() -> None:
     model, store = FakeModel(), Store()
-    given = model.complete(request())
-    store.mark_sent(request().request_sha256)
-    assert RecordedModel(model, store).complete(request()) == given
+    given = asyncio.run(model.complete(request()))
+    asyncio.run(store.mark_sent(request().request_sha256))
+    assert asyncio.run(RecordedModel(model, store).complete(request())) == given
     assert len(model.asked) == 1
 
 
 def test_a_request_that_never_arrived_is_sent_again() -> None:
     model, store = FakeModel(), Store()
-    store.mark_sent(request().request_sha256)
-    RecordedModel(model, store).complete(request())
+    asyncio.run(store.mark_sent(request().request_sha256))
+    asyncio.run(RecordedModel(model, store).complete(request()))
     assert len(model.asked) == 1
 
 

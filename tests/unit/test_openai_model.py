@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ def error(code: str | None = None) -> dict[str, object]:
 
 def test_a_request_bears_schema_and_hash_and_no_key() -> None:
     with scripted(OK) as server:
-        response = OpenAIModel(server.base_url, KEY).complete(request())
+        response = asyncio.run(OpenAIModel(server.base_url, KEY).complete(request()))
     sent = server.bodies[0]
     assert response.text == '{"original_text": "x"}'
     assert response.usage.output_tokens == 5
@@ -33,28 +34,28 @@ def test_a_request_bears_schema_and_hash_and_no_key() -> None:
 def test_a_picture_is_sent_as_a_data_address() -> None:
     with_picture = replace(request(), messages=(Message("user", "look", (ImagePart(b"abc"),)),))
     with scripted(OK) as server:
-        OpenAIModel(server.base_url, KEY).complete(with_picture)
+        asyncio.run(OpenAIModel(server.base_url, KEY).complete(with_picture))
     assert server.bodies[0]["messages"][0]["content"][1]["image_url"]["url"] == "data:image/jpeg;base64,YWJj"
 
 
-def test_429_is_retried_as_the_endpoint_asks() -> None:
-    with scripted((429, error()), OK) as server:
-        assert OpenAIModel(server.base_url, KEY).complete(request()).finish_reason == "stop"
-    assert len(server.bodies) == 2
+def test_one_request_is_one_try() -> None:
+    with scripted((429, error()), OK) as server, pytest.raises(TransientError):
+        asyncio.run(OpenAIModel(server.base_url, KEY).complete(request()))
+    assert len(server.bodies) == 1
 
 
 def test_lasting_500_is_transient() -> None:
     with (
-        scripted((500, error()), (503, error())) as server,
+        scripted((503, error())) as server,
         pytest.raises(TransientError, match="503") as caught,
     ):
-        OpenAIModel(server.base_url, KEY, max_retries=1).complete(request())
+        asyncio.run(OpenAIModel(server.base_url, KEY).complete(request()))
     assert KEY not in str(caught.value)
 
 
 def test_an_endpoint_that_is_not_there_is_transient() -> None:
     with pytest.raises(TransientError):
-        OpenAIModel("http://127.0.0.1:9/v1", KEY, max_retries=0).complete(request())
+        asyncio.run(OpenAIModel("http://127.0.0.1:9/v1", KEY).complete(request()))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_an_endpoint_that_is_not_there_is_transient() -> None:
 )
 def test_what_retrying_does_not_mend_names_the_fix_and_not_the_key(status: int, fix: str) -> None:
     with scripted((status, error())) as server, pytest.raises(PrerequisiteError, match=fix) as caught:
-        OpenAIModel(server.base_url, KEY).complete(request())
+        asyncio.run(OpenAIModel(server.base_url, KEY).complete(request()))
     shown = f"{caught.value!r} {caught.value.__cause__!r}"
     assert KEY not in shown
     assert caught.value.__suppress_context__
@@ -76,8 +77,12 @@ def test_an_empty_key_is_refused_before_anything_is_sent() -> None:
 def test_an_endpoint_without_schemas_is_asked_plainly_and_remembered() -> None:
     with scripted((400, error()), OK, OK) as server:
         model = OpenAIModel(server.base_url, KEY)
-        model.complete(request())
-        model.complete(request(draw=1))
+
+        async def twice() -> None:
+            await model.complete(request())
+            await model.complete(request(draw=1))
+
+        asyncio.run(twice())
     assert ["response_format" in sent for sent in server.bodies] == [True, False, False]
 
 
@@ -86,19 +91,22 @@ def test_a_request_that_is_wrong_either_way_is_a_prerequisite() -> None:
         scripted((400, error()), (400, error())) as server,
         pytest.raises(PrerequisiteError, match="HTTP 400"),
     ):
-        OpenAIModel(server.base_url, KEY).complete(request())
+        asyncio.run(OpenAIModel(server.base_url, KEY).complete(request()))
 
 
 def test_a_content_filter_is_an_answer() -> None:
     with scripted((400, error("content_filter"))) as server:
-        assert OpenAIModel(server.base_url, KEY).complete(request()).finish_reason == "content_filter"
+        assert (
+            asyncio.run(OpenAIModel(server.base_url, KEY).complete(request())).finish_reason
+            == "content_filter"
+        )
 
 
 def test_a_web_page_is_no_endpoint() -> None:
     with scripted((200, b"<html>hello")) as server, pytest.raises(PrerequisiteError, match="OPENAI_BASE_URL"):
-        OpenAIModel(server.base_url, KEY).complete(request())
+        asyncio.run(OpenAIModel(server.base_url, KEY).complete(request()))
 
 
 def test_an_endpoint_that_keeps_nothing_recovers_nothing() -> None:
     with scripted() as server:  # it answers GET with 501
-        assert OpenAIModel(server.base_url, KEY, max_retries=0).recover(replace(request())) is None
+        assert asyncio.run(OpenAIModel(server.base_url, KEY).recover(replace(request()))) is None

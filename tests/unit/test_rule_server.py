@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -36,7 +37,7 @@ def get(address: tuple[str, str], path: str, data: bytes | None = None) -> Any:
 
 
 def test_it_answers_from_the_prompt_alone(endpoint: tuple[str, str]) -> None:
-    response = OpenAIModel(*endpoint).complete(request())
+    response = asyncio.run(OpenAIModel(*endpoint).complete(request()))
     assert "Jordan" in json.loads(response.text)["original_text"]
     assert response.model == "rule-drafter/1"
     assert get(endpoint, "/v1/models")["data"][0]["id"] == "rule-drafter/1"
@@ -44,14 +45,16 @@ def test_it_answers_from_the_prompt_alone(endpoint: tuple[str, str]) -> None:
 
 
 def test_too_few_facts_is_a_refusal(endpoint: tuple[str, str]) -> None:
-    response = OpenAIModel(*endpoint).complete(request("Petra is very beautiful and well worth a visit."))
+    response = asyncio.run(
+        OpenAIModel(*endpoint).complete(request("Petra is very beautiful and well worth a visit."))
+    )
     assert response.finish_reason == "refusal"
     assert "too few facts" in response.text
 
 
 def test_a_wrong_token_is_a_prerequisite_that_keeps_the_key(endpoint: tuple[str, str]) -> None:
     with pytest.raises(PrerequisiteError) as caught:
-        OpenAIModel(endpoint[0], "sk-wrong-key").complete(request())
+        asyncio.run(OpenAIModel(endpoint[0], "sk-wrong-key").complete(request()))
     assert "sk-wrong-key" not in repr(caught.value)
 
 
@@ -76,13 +79,13 @@ def test_what_is_no_drafting_request_is_refused(
 def test_the_ledger_outlives_a_kill_and_a_repeat_is_counted(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.jsonl"
     with rule_endpoint(ledger) as address:
-        first = OpenAIModel(*address).complete(request())
+        first = asyncio.run(OpenAIModel(*address).complete(request()))
     ledger.write_bytes(ledger.read_bytes() + b'{"request_sha256": "to')  # what a kill leaves
     with rule_endpoint(ledger) as address:
-        assert OpenAIModel(*address).recover(request()) == first
-        assert OpenAIModel(*address).recover(request(draw=1)) is None
+        assert asyncio.run(OpenAIModel(*address).recover(request())) == first
+        assert asyncio.run(OpenAIModel(*address).recover(request(draw=1))) is None
         assert get(address, "/stats") == {"requests": 1, "distinct": 1, "repeated": 0}
-        assert OpenAIModel(*address).complete(request()) == first
+        assert asyncio.run(OpenAIModel(*address).complete(request())) == first
         assert get(address, "/stats")["repeated"] == 1
     assert Ledger(ledger).stats() == {"requests": 2, "distinct": 1, "repeated": 1}
 
