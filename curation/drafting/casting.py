@@ -43,15 +43,19 @@ class Casting:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pictures:
-    """The kept pictures by subject, and how to read and save derivatives."""
+class Roles:
+    """Who and what plays which part in an item: a casting before any picture is read.
 
-    assets: dict[str, list[ImageAsset]]
-    read: Callable[[str], bytes]
-    save: Callable[[bytes], str]
+    shown: subject id of whose pictures are shown. distractor: None for visual_entity.
+    """
 
-    def count(self, subject_id: str) -> int:
-        return len(self.assets.get(subject_id, []))
+    shown: str
+    edit: ImageAsset
+    rephrase: ImageAsset
+    locality: ImageAsset
+    distractor: ImageAsset | None
+    text_locality: str
+    image_locality: str
 
 
 def cast(
@@ -62,15 +66,53 @@ def cast(
 ) -> dict[str, Casting | Rejected]:
     """Return the casting of every subject, or why it has none, by subject id.
 
-    assets: the pictures that deduplication kept. read: derivative sha256 to bytes; save: bytes of a
-    composite to sha256. Reasons: no_picture, no_stand_in, no_distractor. As in MMKE-Bench, section 3:
-    visual_entity and visual_semantic show another subject of the type, user_specific its own pictures,
-    semantic and user items a composite with a distractor, locality a subject of an unrelated category.
+    assets, reasons: as in roles. read, save: as in compose.
     """
-    pictures = _Pictures(_by_subject(assets), read, save)
-    circles = _Circles.of([s for s in subjects if pictures.count(s.subject_id) >= MIN_PICTURES])
+    by_id = {subject.subject_id: subject for subject in subjects}
+    return {
+        key: found if isinstance(found, Rejected) else compose(by_id[key], found, read, save)
+        for key, found in roles(subjects, assets).items()
+    }
+
+
+def roles(subjects: Sequence[Subject], assets: Sequence[ImageAsset]) -> dict[str, Roles | Rejected]:
+    """Return who plays which part in the item of every subject, or why it has none, by subject id.
+
+    assets: the pictures that deduplication kept. Reasons: no_picture, no_stand_in, no_distractor. As in
+    MMKE-Bench, section 3: visual_entity and visual_semantic show another subject of the type, user_specific
+    its own pictures, semantic and user items a composite with a distractor, locality a subject of an
+    unrelated category.
+    """
+    pictures = _by_subject(assets)
+    lenders = [s for s in subjects if len(pictures.get(s.subject_id, ())) >= MIN_PICTURES]
+    circles = _Circles.of(lenders)
     ordered = sorted(subjects, key=lambda subject: subject.subject_id)
-    return {subject.subject_id: _cast_one(subject, circles, pictures) for subject in ordered}
+    return {subject.subject_id: _roles(subject, circles, pictures) for subject in ordered}
+
+
+def compose(
+    subject: Subject, found: Roles, read: Callable[[str], bytes], save: Callable[[bytes], str]
+) -> Casting:
+    """Return the casting of a subject with the composite picture that its item needs.
+
+    read: derivative sha256 to bytes; save: bytes of a composite to sha256.
+    """
+    images = [
+        _image(found.edit, ImageRole.EDIT),
+        _image(found.rephrase, ImageRole.REPHRASE),
+        _image(found.locality, ImageRole.LOCALITY),
+    ]
+    one_hop = None
+    if found.distractor is not None:
+        composite, one_hop = _composite(subject, found.edit, found.distractor, read, save)
+        images.append(composite)
+    return Casting(
+        stand_in=None if found.shown == subject.subject_id else found.shown,
+        images=tuple(images),
+        text_locality=found.text_locality,
+        image_locality=found.image_locality,
+        one_hop=one_hop,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +164,7 @@ def _preference(asset: ImageAsset) -> tuple[bool, str]:
     return asset.origin is ImageOrigin.DERIVED, asset.image_id
 
 
-def _cast_one(subject: Subject, circles: _Circles, pictures: _Pictures) -> Casting | Rejected:
+def _roles(subject: Subject, circles: _Circles, pictures: dict[str, list[ImageAsset]]) -> Roles | Rejected:
     shown = circles.shown(subject)
     if shown is None and subject.edit_type is EditType.USER_SPECIFIC:
         return Rejected(
@@ -139,25 +181,17 @@ def _cast_one(subject: Subject, circles: _Circles, pictures: _Pictures) -> Casti
         return Rejected(
             subject.subject_id, Reason.NO_DISTRACTOR, "no subject of another category has enough pictures"
         )
-    edit, rephrase = _pair(pictures.assets[shown.subject_id])
-    # The last picture of a subject is the one that is least likely to be an edit picture itself.
-    locality = pictures.assets[distant[0].subject_id][-1]
-    images = [
-        _image(edit, ImageRole.EDIT),
-        _image(rephrase, ImageRole.REPHRASE),
-        _image(locality, ImageRole.LOCALITY),
-    ]
-    one_hop = None
-    if subject.edit_type is not EditType.VISUAL_ENTITY:
-        distractor = pictures.assets[distant[-1].subject_id][0]
-        composite, one_hop = _composite(subject, edit, distractor, pictures)
-        images.append(composite)
-    return Casting(
-        stand_in=None if shown is subject else shown.subject_id,
-        images=tuple(images),
+    edit, rephrase = _pair(pictures[shown.subject_id])
+    is_entity = subject.edit_type is EditType.VISUAL_ENTITY
+    return Roles(
+        shown=shown.subject_id,
+        edit=edit,
+        rephrase=rephrase,
+        # The last picture of a subject is the one that is least likely to be an edit picture itself.
+        locality=pictures[distant[0].subject_id][-1],
+        distractor=None if is_entity else pictures[distant[-1].subject_id][0],
         text_locality=distant[-1].subject_id,
         image_locality=distant[0].subject_id,
-        one_hop=one_hop,
     )
 
 
@@ -171,16 +205,17 @@ def _pair(assets: list[ImageAsset]) -> tuple[ImageAsset, ImageAsset]:
 
 
 def _composite(
-    subject: Subject, true: ImageAsset, distractor: ImageAsset, pictures: _Pictures
+    subject: Subject,
+    true: ImageAsset,
+    distractor: ImageAsset,
+    read: Callable[[str], bytes],
+    save: Callable[[bytes], str],
 ) -> tuple[ItemImage, OneHop]:
     """Put the true object beside a distractor; the side is a matter of the subject's hash."""
     side = "left" if int(sha256_json(["side", subject.subject_id])[:2], 16) % 2 else "right"
-    true_bytes, other_bytes = (
-        pictures.read(true.derivative_sha256),
-        pictures.read(distractor.derivative_sha256),
-    )
+    true_bytes, other_bytes = read(true.derivative_sha256), read(distractor.derivative_sha256)
     pair = (true_bytes, other_bytes) if side == "left" else (other_bytes, true_bytes)
-    sha256 = pictures.save(side_by_side(*pair))
+    sha256 = save(side_by_side(*pair))
     ordered = (true, distractor) if side == "left" else (distractor, true)
     image = ItemImage(
         role=ImageRole.ONE_HOP,
