@@ -25,6 +25,14 @@ MAX_VALUE_CHARACTERS = 4_000
 Value = str | list[dict[str, str]]
 
 
+class PromptDefaults(BaseModel):
+    """What a prompt asks of a model where the settings say nothing: tokens enough to think and to answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_output_tokens: int = Field(default=8_000, ge=16)
+
+
 class _FrontMatter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,40 +41,69 @@ class _FrontMatter(BaseModel):
     purpose: str
     schema_name: str = Field(alias="schema")
     variables: tuple[str, ...]
+    defaults: PromptDefaults = PromptDefaults()
     changed: date
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt version: prompt_id is id and version ('original_knowledge.v1'), sha256 is of the file."""
+    """A prompt version: prompt_id is id and version ('original_knowledge.v1'), sha256 is of the file.
+
+    changed, why: when and for what reason this version was written; why is '' for a first one.
+    """
 
     prompt_id: str
     sha256: str
+    purpose: str
     schema_name: str
     variables: frozenset[str]
+    defaults: PromptDefaults
+    changed: date
+    why: str
     text: str
+
+    @property
+    def name(self) -> str:
+        """Return the id without the version, which is the name of the step."""
+        return self.prompt_id.rpartition(".v")[0]
 
 
 @cache
 def load_prompt(name: str) -> Prompt:
     """Return the newest version of a prompt of the prompts package; IntegrityError when none is sound."""
-    versions = {
-        int(match["version"]): entry
-        for entry in files("prompts").iterdir()
-        if (match := _FILE.match(entry.name)) and match["id"] == name
-    }
+    versions = [prompt_id for prompt_id in prompt_ids() if prompt_id.rpartition(".v")[0] == name]
     if not versions:
         raise IntegrityError(f"there is no prompt {name}")
-    newest = max(versions)
-    return read_prompt(f"{name}.v{newest}", versions[newest].read_bytes())
+    return load_version(versions[-1])
+
+
+@cache
+def load_version(prompt_id: str) -> Prompt:
+    """Return one version of a prompt ('original_knowledge.v1'); IntegrityError when there is none."""
+    if prompt_id not in prompt_ids():
+        raise IntegrityError(f"there is no prompt {prompt_id}: `mmke prompt list` shows what there is")
+    return read_prompt(prompt_id, files("prompts").joinpath(f"{prompt_id}.md").read_bytes())
+
+
+@cache
+def prompt_ids() -> tuple[str, ...]:
+    """Return the ids of all prompt versions, by name and then by version."""
+    found = [match for entry in files("prompts").iterdir() if (match := _FILE.match(entry.name))]
+    ordered = sorted(found, key=lambda match: (match["id"], int(match["version"])))
+    return tuple(f"{match['id']}.v{int(match['version'])}" for match in ordered)
 
 
 def read_prompt(prompt_id: str, data: bytes) -> Prompt:
     """Return a prompt file's front matter and text.
 
-    Raises IntegrityError when the front matter lacks a field, has one too many, or tells another id.
+    Raises IntegrityError when it is no UTF-8, or its front matter lacks a field, has one too many, or tells
+    another id.
     """
-    parts = data.decode("utf-8").split("---\n", 2)
+    try:
+        parts = data.decode("utf-8").split("---\n", 2)
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"prompt {prompt_id} is no UTF-8 text") from error
     if len(parts) != 3 or parts[0]:
         raise IntegrityError(f"prompt {prompt_id} has no front matter")
     try:
@@ -76,7 +113,15 @@ def read_prompt(prompt_id: str, data: bytes) -> Prompt:
     if prompt_id != f"{front.id}.v{front.version}":
         raise IntegrityError(f"prompt {prompt_id} calls itself {front.id}.v{front.version}")
     return Prompt(
-        prompt_id, sha256_bytes(data), front.schema_name, frozenset(front.variables), parts[2].strip()
+        prompt_id=prompt_id,
+        sha256=sha256_bytes(data),
+        purpose=front.purpose,
+        schema_name=front.schema_name,
+        variables=frozenset(front.variables),
+        defaults=front.defaults,
+        changed=front.changed,
+        why=front.why,
+        text=parts[2].strip(),
     )
 
 

@@ -9,8 +9,8 @@ changes: rows of aspect, edited (the value that is taught) and, but for users, o
 stand_in_name, stand_in_text: semantic items: the subject whose picture is shown, and its encyclopaedic text.
 user_name, relation, relation_noun: user items: the owner's first name, how they relate to the thing
 ('Employed at'), and the noun that goes after 'your' ('employer').
-bridges: PortabilityEntity: rows of aspect, original, bridge (an edited value), title and text of the second
-source text, which is about the bridge; one or two rows.
+bridges: PortabilityEntity: one or two rows of aspect, original, bridge (the edited value), bridge_text (the
+second source text, which is about the bridge) and original_value_text (one about the original value, or '').
 whose: PortabilityComposite: how the question speaks of the thing that is asked about ('Anna's hammer').
 side, main_colour: PortabilityComposite: 'left' or 'right', and a colour or '' where none is clear: what was
 computed of the half that shows it. other_name: what the other half shows.
@@ -22,6 +22,7 @@ revision: rows of reason, detail and comment: why earlier drafts of this step we
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -35,9 +36,10 @@ MAX_QUESTION_WORDS = 40
 MAX_EVIDENCE_WORDS = 60
 
 
-def _words_at_most(limit: int) -> AfterValidator:
+def _words_at_most(limit: int, *, allow_empty: bool = False) -> AfterValidator:
     def check(text: str) -> str:
-        if not text.strip():
+        text = unicodedata.normalize("NFC", text)
+        if not text.strip() and not allow_empty:
             raise ValueError("must not be empty")
         if len(text.split()) > limit:
             raise ValueError(f"must have at most {limit} words")
@@ -64,6 +66,7 @@ Request = Annotated[str, _words_at_most(MAX_QUESTION_WORDS)]
 Question = Annotated[str, _words_at_most(MAX_QUESTION_WORDS), AfterValidator(_asks)]
 Answer = Annotated[str, _words_at_most(MAX_ANSWER_WORDS), AfterValidator(_tidy)]
 Evidence = Annotated[str, _words_at_most(MAX_EVIDENCE_WORDS)]
+Visible = Annotated[str, _words_at_most(MAX_QUESTION_WORDS, allow_empty=True)]
 
 
 class Draft(BaseModel):
@@ -110,9 +113,14 @@ class EditedEntity(Draft):
 
 
 class EditedSemantic(Draft):
-    """Step 2 for visual_semantic: the counterfactual paragraph and its one changed fact."""
+    """Step 2 for visual_semantic: the counterfactual paragraph and its one changed fact.
+
+    visible: the words of edited_text, letter for letter, that tell what the picture of the stand-in shows;
+    '' where neither its text nor its picture says so.
+    """
 
     edited_text: Edited
+    visible: Visible = ""
     changes: Annotated[list[Change], _exactly(1, "change")]
 
 
@@ -153,8 +161,8 @@ class PortabilityEntity(Draft):
 class PortabilityComposite(Draft):
     """Portability for the others: a plain visual attribute of one half of the side-by-side picture.
 
-    attribute: 'side' (the answer is `side`), 'main_colour' (the answer is `main_colour`), or 'seen': something
-    else that the attached picture shows plainly; not to be chosen where no picture is attached.
+    attribute: 'side' (the answer is `side`), 'main_colour' (the answer is `main_colour`), or 'seen':
+    something else that the attached picture shows plainly; not to be chosen where no picture is attached.
     """
 
     attribute: Literal["side", "main_colour", "seen"]
