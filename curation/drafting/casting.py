@@ -121,12 +121,17 @@ class _Circles:
 
     cells: dict[str, Cell]
     blocks: dict[str, Cell]
+    kinds: dict[tuple[str, str, str], list[Subject]]
 
     @classmethod
     def of(cls, lenders: Sequence[Subject]) -> _Circles:
+        kinds: dict[tuple[str, str, str], list[Subject]] = defaultdict(list)
+        for subject in lenders:
+            kinds[_kind(subject)].append(subject)
         return cls(
             {subject.subject_id: cell for cell in cells(lenders) for subject in cell},
             {subject.subject_id: block for block in blocks(lenders) for subject in block},
+            dict(kinds),
         )
 
     def shown(self, subject: Subject) -> Subject | None:
@@ -138,9 +143,8 @@ class _Circles:
             partner = own[(own.index(subject) + 1) % len(own)]
             return partner if partner is not subject else None
         # A subject without enough pictures of its own can still be edited with those of its kind.
-        kin = [s for cell in self.cells.values() for s in cell if _kind(s) == _kind(subject)]
-        ranked = sorted(kin, key=lambda s: sha256_json([subject.subject_id, s.subject_id]))
-        return ranked[0] if ranked else None
+        kin = self.kinds.get(_kind(subject), ())
+        return min(kin, key=lambda s: sha256_json([subject.subject_id, s.subject_id]), default=None)
 
     def unrelated(self, subject: Subject, shown: Subject) -> list[Subject]:
         """Return the subjects of other categories in the block, in an order of the subject's own."""
