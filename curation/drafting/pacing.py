@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from copy import copy
@@ -24,8 +25,12 @@ from curation.errors import (
 
 _Answer = TypeVar("_Answer")
 _WINDOW = 10.0
+_LONGEST_PROBE = 4.0
 # A completion is listed by the endpoint some time after it was made.
 _RECOVER_AFTER = (1.0, 4.0)
+
+# A line for each retry would bury the rest; they are counted, and shown with the progress.
+logging.getLogger("stamina").setLevel(logging.ERROR)
 
 
 class RunStoppedError(ForgeError):
@@ -41,8 +46,9 @@ class Pace:
     in_flight: requests at once, at most. timeout_seconds: for one whole answer. patience_seconds: the longest
     pause that an endpoint may ask for while we wait; for a longer one the items stay pending. tries: how
     often a request is sent in all when the endpoint fails (refusals for being too many are not counted),
-    retry_seconds: and for how long at most. break_after: failures of one kind without an answer between them,
-    over at least break_seconds, after which the endpoint counts as dead. run_seconds: for the whole run.
+    retry_seconds: and for how long at most. break_after: after so many failures of one kind without an answer
+    between them, one request at a time tries whether the endpoint is there, and after break_seconds of that
+    it counts as dead. run_seconds: for the whole run.
     """
 
     in_flight: int = 64
@@ -61,7 +67,8 @@ class PaceNow:
 
     in_flight, limit: requests out, and how many may be. waiting: for a place or the end of a pause.
     per_second: answers a second over the last ten. asked, answered, retries, rate_limited, recovered: counts
-    of this run; asked counts every request that left. paused_seconds: of the present pause that are left.
+    of this run, without the questions whether the endpoint remembers an answer; asked counts every sending.
+    paused_seconds: of the present pause that are left.
     """
 
     in_flight: int
@@ -168,7 +175,7 @@ class PacedModel:
                 on=is_worth_it, attempts=None, timeout=None, wait_initial=0.5, wait_max=8.0, wait_jitter=0.5
             ):
                 with attempt:
-                    return await self._once(ask)
+                    return await self._once(ask, paid=paid)
         except UnknownOutcomeError:
             raise
         except TransientError:
@@ -177,10 +184,10 @@ class PacedModel:
             raise
         raise AssertionError  # stamina ends with an answer or an error
 
-    async def _once(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    async def _once(self, ask: Callable[[], Awaitable[_Answer]], *, paid: bool) -> _Answer:
         self._limit_run()
         async with self._slots.one() as asked_at:
-            self._asked += 1
+            self._asked += paid
             try:
                 async with asyncio.timeout(self._pace.timeout_seconds):
                     answer = await ask()
@@ -195,13 +202,15 @@ class PacedModel:
             except (PrerequisiteError, LimitReachedError) as error:
                 self._slots.stop(error)
                 raise
-            self._worked()
+            self._slots.answered()
+            if paid:  # an endpoint may list what it made while it makes nothing any more
+                self._worked()
             return answer
 
     def _worked(self) -> None:
         self._answered += 1
-        self._slots.answered()
         self._silence.broken(_now())
+        self._slots.trust()
         self._times.append(_now())
         self._forget_times()
 
@@ -209,9 +218,11 @@ class PacedModel:
         if isinstance(error, RateLimitedError):
             self._rate_limited += 1
             self._slots.refused(asked_at, error.retry_after)
-        dead = self._silence.after(error, asked_at, _now())
-        if dead is not None:
-            self._slots.stop(dead)
+        times, silent = self._silence.after(error, asked_at, _now())
+        if self._silence.is_dead(error, times, silent):
+            self._slots.stop(_dead(error, times, silent))
+        elif times >= self._pace.break_after and not isinstance(error, RateLimitedError):
+            self._slots.probe(min(_LONGEST_PROBE, 0.1 * 2 ** min(times - self._pace.break_after, 9)))
 
     def _limit_run(self) -> None:
         """Set the end of the run with its first request."""
@@ -242,27 +253,29 @@ class _Silence:
         self._answered_at = now
         self._since.clear()
 
-    def after(self, error: TransientError, asked_at: float, now: float) -> RunStoppedError | None:
-        """Count a failure; return the error to stop with when it is one too many."""
+    def after(self, error: TransientError, asked_at: float, now: float) -> tuple[int, float]:
+        """Count a failure; return how many of its kind there were in a row, and for how many seconds."""
         kind = type(error)
         times, first = self._since.get(kind, (0, max(asked_at, self._answered_at)))
         self._since[kind] = times + 1, first
-        silent = now - first
-        if not self._is_dead(kind, times + 1, silent):
-            return None
-        return RunStoppedError(
-            f"{error} ({times + 1} times in {silent:.0f} s without one answer); "
-            "what was not asked is pending: run again when the endpoint works"
-        )
+        return times + 1, now - first
 
-    def _is_dead(self, kind: type[TransientError], times: int, silent: float) -> bool:
+    def is_dead(self, error: TransientError, times: int, silent: float) -> bool:
+        """Tell whether that is more than a living endpoint would do."""
         pace = self._pace
         # An endpoint that says "too many" is alive; it gets as long as the longest pause that it may ask for.
-        least = pace.patience_seconds if kind is RateLimitedError else pace.break_seconds
+        least = pace.patience_seconds if isinstance(error, RateLimitedError) else pace.break_seconds
         if times >= pace.break_after and silent >= least:
             return True
         # With few requests in flight a hang would take break_after time-outs, one after the other.
-        return kind is UnknownOutcomeError and times >= 3 and silent >= 2 * pace.timeout_seconds
+        return isinstance(error, UnknownOutcomeError) and times >= 3 and silent >= 2 * pace.timeout_seconds
+
+
+def _dead(error: TransientError, times: int, silent: float) -> RunStoppedError:
+    return RunStoppedError(
+        f"{error} ({times} times in {silent:.0f} s without one answer); "
+        "what was not asked is pending: run again when the endpoint works"
+    )
 
 
 def _now() -> float:

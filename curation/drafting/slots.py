@@ -31,6 +31,7 @@ class Slots:
         self._halved_at = float("-inf")
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._stopped: ForgeError | None = None
+        self._is_probing = False
         self._alarm: asyncio.TimerHandle | None = None
 
     @property
@@ -60,7 +61,7 @@ class Slots:
     def refused(self, asked_at: float, retry_after: float | None) -> bool:
         """Give up half the places and keep everybody waiting as asked; return whether it was a new burst."""
         if retry_after is not None and retry_after > 0:
-            self._pause(retry_after)
+            self.pause(retry_after)
         if asked_at < self._halved_at:
             return False
         self._halved_at = _now()
@@ -72,6 +73,30 @@ class Slots:
         if self.in_flight + _ROUNDING >= int(self.limit) and self.limit < self.most:
             self.limit = min(float(self.most), self.limit + 1 / self.limit)
             self._wake()
+
+    def probe(self, pause_seconds: float) -> None:
+        """Let one at a time try, after a pause, until trust() is called: perhaps nobody is there."""
+        self._is_probing = True
+        self.pause(pause_seconds)
+
+    def trust(self) -> None:
+        """Let all in again for whom there are places."""
+        if self._is_probing:
+            self._is_probing = False
+            self._wake()
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody in for so long; who waits for longer than our patience is sent away."""
+        until = _now() + seconds
+        if until <= self.paused_until:
+            return
+        self.paused_until = until
+        if seconds > self._patience:
+            self._dismiss(_too_long(seconds))
+        if self._alarm:
+            self._alarm.cancel()
+        # A little later than asked, because a clock that is a hair early would find the pause not over.
+        self._alarm = asyncio.get_running_loop().call_at(until + 0.001, self._wake)
 
     def stop(self, error: ForgeError) -> None:
         """Let nobody in any more: those who wait, and those who come, get this error."""
@@ -109,7 +134,8 @@ class Slots:
             raise _too_long(left)
 
     def _free(self) -> bool:
-        return self.in_flight < int(self.limit + _ROUNDING) and self.pause_left <= 0
+        limit = 1 if self._is_probing else int(self.limit + _ROUNDING)
+        return self.in_flight < limit and self.pause_left <= 0
 
     def _wake(self) -> None:
         while self._waiting and self._free():
@@ -117,18 +143,6 @@ class Slots:
             if not place.done():
                 self.in_flight += 1
                 place.set_result(None)
-
-    def _pause(self, seconds: float) -> None:
-        until = _now() + seconds
-        if until <= self.paused_until:
-            return
-        self.paused_until = until
-        if seconds > self._patience:
-            self._dismiss(_too_long(seconds))
-        if self._alarm:
-            self._alarm.cancel()
-        # A little later than asked, because a clock that is a hair early would find the pause not over.
-        self._alarm = asyncio.get_running_loop().call_at(until + 0.001, self._wake)
 
     def _dismiss(self, error: ForgeError) -> None:
         while self._waiting:
