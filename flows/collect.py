@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from prefect import flow
@@ -22,6 +18,7 @@ from flows.ledger import PICTURES, SUBJECTS, Ledger
 from flows.paces import Paces, showing
 from flows.scope import Scope
 from flows.settings import Settings
+from flows.stopping import ending_early
 from flows.takedown import take_down
 from flows.terminal import say
 from flows.wiring import artefacts, image_sources, law, open_door
@@ -68,31 +65,6 @@ async def _collect(settings: Settings, scope: Scope, ended_by: list[int]) -> Tal
             sources = image_sources(settings, door, scope.categories(settings))
             has = (lambda _: False) if scope.refresh else kept.has
             stream = Stream(ledger, judge, has, rules, scope.wanted(settings))
-            with _ending_early(stream.stop, ended_by):
+            with ending_early(stream.stop.set, ended_by):
                 async with showing(Paces("collect", stream.tally, door)):
                     return await stream.run(sources)
-
-
-@contextmanager
-def _ending_early(stop: asyncio.Event, ended_by: list[int]) -> Iterator[None]:
-    """Set stop at the first SIGINT or SIGTERM, cancel the running task at a second."""
-    running, loop = asyncio.current_task(), asyncio.get_running_loop()
-
-    def end(signum: int) -> None:
-        if ended_by and running is not None:
-            running.cancel()
-        ended_by.append(signum)
-        stop.set()
-
-    if threading.current_thread() is not threading.main_thread():  # where no signal arrives
-        yield
-        return
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for signum in before:
-            loop.add_signal_handler(signum, end, signum)
-        yield
-    finally:
-        for signum, handler in before.items():
-            loop.remove_signal_handler(signum)
-            signal.signal(signum, handler)

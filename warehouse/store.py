@@ -46,8 +46,12 @@ def outcome_event(  # one flat row of the outcome view, hence the many fields
     category: str,
     reason: Reason | None = None,
     detail: str = "",
+    inputs: str | None = None,
 ) -> Event:
-    """Return the event that says where a thing stands in a stage; a rejection names its reason."""
+    """Return the event that says where a thing stands in a stage; a rejection names its reason.
+
+    inputs: hash of what the stage made it from, for stages that leave alone what has not changed.
+    """
     payload = {
         "stage": stage,
         "key": key,
@@ -56,6 +60,7 @@ def outcome_event(  # one flat row of the outcome view, hence the many fields
         "outcome": str(outcome),
         "reason": str(reason) if reason else None,
         "detail": detail,
+        **({"inputs": inputs} if inputs else {}),
     }
     return Event("outcome", f"{stage}/{key}", payload)
 

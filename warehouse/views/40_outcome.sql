@@ -8,6 +8,7 @@ SELECT
     payload ->> '$.outcome' AS outcome,
     payload ->> '$.reason' AS reason,
     payload ->> '$.detail' AS detail,
-    recorded_at
+    recorded_at,
+    payload ->> '$.inputs' AS inputs
 FROM current_event
 WHERE kind = 'outcome' AND payload ->> '$.outcome' <> 'gone';
