@@ -157,8 +157,11 @@ class Budget:
     def _fits(self, worst: Reservation) -> bool:
         cost = self._cost + self._held_cost + worst.worst
         tokens = self._tokens + self._held_tokens + worst.tokens
-        dear = self._cap is not None and worst.worst > 0 and cost > self._cap
-        return not dear and (self._max_tokens is None or tokens <= self._max_tokens)
+        return not self._is_dear(worst, cost) and (self._max_tokens is None or tokens <= self._max_tokens)
+
+    def _is_dear(self, worst: Reservation, cost: Decimal) -> bool:
+        """Tell whether the cap is passed; what costs nothing passes none, whatever was spent before."""
+        return self._cap is not None and worst.worst > 0 and cost > self._cap
 
     def _hold(self, reservation: Reservation) -> Reservation:
         self._held.add(reservation)
@@ -188,9 +191,9 @@ class Budget:
             self._waiting.popleft()
 
     def _reached(self, worst: Reservation) -> LimitReachedError:
-        if self._cap is not None and self._cost + worst.worst > self._cap:
+        if self._cap is not None and self._is_dear(worst, self._cost + worst.worst):
             return LimitReachedError(
-                f"the budget is reached: {dollars(self._cost)} of {dollars(self._cap)} are spent and the next "
+                f"the budget is reached: {dollars(self._cost)} of {dollars(self._cap)} are spent, the next "
                 f"question may cost {dollars(worst.worst)}; go on with a larger --budget (answers are kept)"
             )
         return LimitReachedError(

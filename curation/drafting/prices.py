@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from curation.errors import PrerequisiteError
 from curation.records import Usage
@@ -25,11 +26,20 @@ PICTURE_TOKENS = 6_000
 """The most tokens that a picture of at most 1024 px a side counts as, where a row does not say otherwise."""
 
 _LARGEST_FILE = 1_000_000
-_HOW = (
-    "give it as --price IN,OUT in US dollars per million tokens, or as a [[prices]] row of a file of your own"
-)
+_HOW = "give it as --price IN,OUT (US dollars per million tokens), or in a price file of your own"
 
-_Dollars = Annotated[Decimal, Field(ge=0, le=100_000, max_digits=12, decimal_places=6)]
+_SNAPSHOT = re.compile(r"-20\d\d-\d\d-\d\d\Z")
+
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a price is a number, not true or false")  # noqa: TRY004 - pydantic wants it
+    return value
+
+
+_Dollars = Annotated[
+    Decimal, BeforeValidator(_no_truth), Field(ge=0, le=100_000, max_digits=12, decimal_places=6)
+]
 
 
 class PriceRow(BaseModel):
@@ -37,8 +47,8 @@ class PriceRow(BaseModel):
 
     input, cached_input, cache_write, output: US dollars per million tokens; the two in the middle None where
     the endpoint's own cache of prompts makes no difference. batch_discount: what is taken off everything in a
-    batch, 0 to 1. picture_tokens: the most that a picture of at most 1024 px a side counts as. as_of: a day on
-    which the source, a public page, said so.
+    batch, 0 to 1. picture_tokens: the most that a picture of at most 1024 px a side counts as. as_of: a day
+    on which the source, a public page, said so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,17 +86,21 @@ class Prices:
     rows: tuple[PriceRow, ...]
 
     def row(self, model: str) -> PriceRow:
-        """Return the price of a model. Raises PrerequisiteError when none is known: nothing may be asked."""
-        exact = next((row for row in self.rows if row.model == model), None)
-        found = exact or next((row for row in self.rows if fnmatchcase(model, row.model)), None)
-        if found is None:
-            raise PrerequisiteError(f"nobody told what the model {model[:100]!r} costs: {_HOW}")
-        return found
+        """Return the price of a model; a dated snapshot costs what its family costs, where no row names it.
+
+        Raises PrerequisiteError when no price is known: then nothing may be asked.
+        """
+        for name in dict.fromkeys((model, _SNAPSHOT.sub("", model))):
+            exact = next((row for row in self.rows if row.model == name), None)
+            found = exact or next((row for row in self.rows if fnmatchcase(name, row.model)), None)
+            if found is not None:
+                return found
+        raise PrerequisiteError(f"nobody told what the model {model[:100]!r} costs: {_HOW}")
 
     def cost(self, model: str, usage: Usage, *, in_batch: bool = False) -> Decimal:
         """Return the most that an answer with this usage cost, in US dollars, exactly.
 
-        Every input token is counted at the dearest of its prices (many endpoints do not tell which came out of
+        Every input token is counted at the dearest of its prices (not all endpoints tell which came out of
         their own cache), so that a sum of costs never tells too little.
         """
         return self.worst(model, usage.input_tokens, usage.output_tokens, in_batch=in_batch)
@@ -106,15 +120,16 @@ class Prices:
     def told(self, model: str, today: date) -> str:
         """Return a line on where a model's price is from, and that it is old when it is."""
         row = self.row(model)
-        line = f"{model}: ${row.input} in, ${row.output} out per million tokens"
+        cached = f" (${row.cached_input} out of its cache)" if row.cached_input is not None else ""
+        line = f"{model}: ${row.input} in{cached}, ${row.output} out per million tokens"
         if row.as_of is None:
             return f"{line}, as you say"
-        days = (today - row.as_of).days
         line = f"{line}, as of {row.as_of.isoformat()}"
+        days = (today - row.as_of).days
         if days <= OLD_DAYS:
             return line
         page = row.source or "the list prices"
-        return f"{line}, {days} days ago; look at {page}, and where they changed {_HOW}"
+        return f"{line}: that is {days} days ago, see {page}; if it changed, {_HOW}"
 
 
 def load_prices(given: str | None = None, own: Path | None = None) -> Prices:
@@ -162,6 +177,10 @@ def _rows(data: bytes, name: str) -> Sequence[PriceRow]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
         raise PrerequisiteError(f"{name} is not valid TOML ({str(error)[:100]}); correct it") from None
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:100]
+        rows = error.errors(include_input=False, include_url=False)
+        first = next((row for row in rows if row["type"] == "extra_forbidden"), rows[0])
+        place = (
+            ".".join(str(part) for part in first["loc"])[:100].encode("ascii", "backslashreplace").decode()
+        )
+        place = "".join(letter if letter.isprintable() else "?" for letter in place)
         raise PrerequisiteError(f"{name}: {place}: {first['msg'][:100]}; correct it") from None
