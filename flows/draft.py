@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from prefect import flow
 
 from curation.drafting.casting import Casting, cast
-from curation.drafting.draft import draft_item
+from curation.drafting.draft import Asking, Drafted, Sources, StepFailed, draft_item
+from curation.drafting.outside_texts import NoOutsideTexts
+from curation.drafting.pools import Pool
 from curation.errors import Rejected, TransientError
 from curation.records import KnowledgeItem, Outcome, StageCount, Subject
 from flows.dedupe import unique_pictures
@@ -29,16 +31,19 @@ def draft(settings: Settings) -> list[StageCount]:
         unique = unique_pictures(store)
     by_id = {subject.subject_id: subject for subject in subjects}
     castings = cast(subjects, unique, kept.get, kept.put)
+    sources = Sources(by_id, NoOutsideTexts(), Pool(), kept.get)
     with drafting_model(settings) as (model, drafting):
+        asking = Asking(model, drafting)
 
         async def work(subject: Subject) -> tuple[Subject, KnowledgeItem | Rejected | None]:
             casting = castings[subject.subject_id]
             if not isinstance(casting, Casting):
                 return subject, casting
             try:
-                return subject, await draft_item(subject, casting, by_id, model, drafting)
+                made = await draft_item(subject, casting, sources, asking)
             except TransientError:
                 return subject, None
+            return subject, _first_wrong(subject, made)
 
         def keep(part: Sequence[tuple[Subject, KnowledgeItem | Rejected | None]]) -> None:
             items = [item for _, item in part if isinstance(item, KnowledgeItem)]
@@ -71,6 +76,14 @@ def drafted(store: Store) -> list[KnowledgeItem]:
     states = store.outcomes(STAGE)
     items = [KnowledgeItem.model_validate(value) for value in store.payloads("item").values()]
     return [item for item in items if states.get(item.subject_id) == Outcome.KEPT]
+
+
+def _first_wrong(subject: Subject, made: Drafted | StepFailed) -> KnowledgeItem | Rejected:
+    if isinstance(made, StepFailed):
+        return made.rejected
+    if made.findings:
+        return Rejected(subject.subject_id, made.findings[0].reason, made.findings[0].detail)
+    return made.item
 
 
 def _outcome(subject: Subject, result: KnowledgeItem | Rejected | None) -> Event:

@@ -1,40 +1,63 @@
-"""Asks a model one drafting step: request, answer, parse, and one repair; outcomes are values."""
+"""Asks a model one drafting step: request, answer, at most one repair; outcomes are values."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from pydantic import ValidationError
-
-from curation.drafting.facts import clean
-from curation.drafting.llm import LanguageModel, LlmRequest, LlmResponse, Message
-from curation.drafting.prompting import Value, load_prompt, render
+from curation.drafting.answers import Unread, read_answer
+from curation.drafting.calls import AnswerOutcome, DraftCall
+from curation.drafting.llm import ImagePart, LanguageModel, LlmRequest, LlmResponse, Message
+from curation.drafting.prompting import Prompt, Value, load_prompt, render
 from curation.drafting.schemas import Draft, schema_named
-from curation.errors import Reason, Rejected
-from curation.records import Provenance
+from curation.errors import LimitReachedError, Reason, Rejected, TransientError
+from curation.records import KnowledgeItem, Provenance, Subject, Usage
 
-MAX_OUTPUT_TOKENS = 8_000
-"""An answer needs some 300; models that reason count that in."""
+_TEMPERATURE = "temperature"
+_MOST_TOKENS = "max_completion_tokens"
+_AGAIN = (
+    "An answer to this did not fit. `misfit` in the data block says why. Answer again, with one JSON object "
+    "of exactly the form that the instructions give and nothing else."
+)
 
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.DOTALL)
-_SHOWN = 300
+Sound = Callable[[Draft], "tuple[Reason, str] | None"]
+"""Says what is wrong with a draft that fits its schema, None when nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
 class DraftSettings:
     """How drafts are made.
 
-    drafter: 'rules' or 'llm', as releases and reviewers show it. temperature: None leaves it to the
-    model (some take no other). draw: as in LlmRequest.
+    drafter: 'rules', 'llm' or 'local-llm', as releases and reviewers show it. temperature: None leaves it to
+    the model (some take no other). max_output_tokens: of one answer, None for what its prompt says.
+    longer_output_tokens: with how many a cut answer is asked for once more, None for not at all.
+    sees_pictures: whether pictures go along.
     """
 
     model: str
     drafter: str
     is_llm: bool
     temperature: float | None = None
-    draw: int = 0
+    max_output_tokens: int | None = None
+    longer_output_tokens: int | None = None
+    sees_pictures: bool = False
+
+
+def _forget(call: DraftCall) -> None:
+    """Keep nothing of a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who is asked and how, where each question is written down, and which prompts are used.
+
+    prompts: from the name of a step to its prompt.
+    """
+
+    model: LanguageModel
+    settings: DraftSettings
+    record: Callable[[DraftCall], None] = field(default=_forget)
+    prompts: Callable[[str], Prompt] = field(default=load_prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,100 +69,151 @@ class Answered:
 
 
 async def ask(
-    key: str, prompt_name: str, values: Mapping[str, Value], model: LanguageModel, settings: DraftSettings
+    about: Subject | KnowledgeItem,
+    step: str,
+    values: Mapping[str, Value],
+    asking: Asking,
+    *,
+    images: Sequence[ImagePart] = (),
+    draw: int = 0,
+    sound: Sound | None = None,
 ) -> Answered | Rejected:
-    """Return the answer to a prompt, asked once more when it is not JSON or does not fit the schema.
+    """Return the answer to a step's prompt, asked once more when it is not JSON or does not fit the schema.
 
-    Reasons: refused, truncated, not_json, schema_invalid. TransientError and PrerequisiteError of the
-    model pass through.
+    images: go along where the model sees pictures. draw: as in LlmRequest. sound: what must hold of the
+    answer beyond its form; it is not asked for again. Reasons: refused, content_filter, truncated, not_json,
+    schema_invalid and those of `sound`; a rejection's key is the subject's id. TransientError,
+    LimitReachedError and PrerequisiteError of the model pass through.
     """
-    prompt = load_prompt(prompt_name)
+    question = _Question(about, step, asking)
+    request = request_for(asking.prompts(step), values, asking.settings, images, draw)
+    found = await question.put(request, sound)
+    longer = asking.settings.longer_output_tokens
+    if _is(found, Reason.TRUNCATED) and longer and longer > int(request.parameters[_MOST_TOKENS]):
+        request = replace(request, parameters={**request.parameters, _MOST_TOKENS: longer})
+        found = await question.put(request, sound)
+    if isinstance(found, Unread) and found.outcome is AnswerOutcome.SCHEMA_INVALID:
+        repair = request_for(
+            asking.prompts(step), {**values, "misfit": found.detail}, asking.settings, images, draw
+        )
+        repair = replace(repair, parameters=request.parameters)
+        found = await question.put(repair, sound, is_repair=True)
+    if isinstance(found, Unread):
+        return Rejected(about.subject_id, found.reason, f"{step}: {found.detail}")
+    return found
+
+
+def request_for(
+    prompt: Prompt,
+    values: Mapping[str, Value],
+    settings: DraftSettings,
+    images: Sequence[ImagePart] = (),
+    draw: int = 0,
+) -> LlmRequest:
+    """Return the request that a prompt and its values make; the same ones always make the same.
+
+    values: all that the step knows, of which a prompt takes those that it names; and `misfit` in a repair: a
+    conversation of its own that never shows the answer which did not fit. Raises IntegrityError when a value
+    that the prompt names is missing.
+    """
     schema = schema_named(prompt.schema_name)
-    request = LlmRequest(
+    wanted = prompt.variables | {"misfit"}
+    system, user = render(prompt, {k: v for k, v in values.items() if k in wanted}, also=("misfit",))
+    messages = [system, replace(user, images=tuple(images) if settings.sees_pictures else ())]
+    if "misfit" in values:
+        messages.append(Message("user", _AGAIN))
+    parameters: dict[str, float | int | str] = {
+        _MOST_TOKENS: settings.max_output_tokens or prompt.defaults.max_output_tokens
+    }
+    if settings.temperature is not None:
+        parameters[_TEMPERATURE] = settings.temperature
+    return LlmRequest(
         prompt_id=prompt.prompt_id,
         prompt_sha256=prompt.sha256,
-        messages=render(prompt, values),
+        messages=tuple(messages),
         model=settings.model,
-        parameters=_parameters(settings),
+        parameters=parameters,
         schema_name=prompt.schema_name,
         schema=schema.model_json_schema(),
-        draw=settings.draw,
-    )
-    outcome = await _answered(key, prompt_name, request, schema, model, settings)
-    if isinstance(outcome, Rejected) and outcome.reason in (Reason.NOT_JSON, Reason.SCHEMA_INVALID):
-        repair = replace(request, messages=(*request.messages, _complaint(outcome)))
-        return await _answered(key, prompt_name, repair, schema, model, settings)
-    return outcome
-
-
-def _parameters(settings: DraftSettings) -> dict[str, float | int | str]:
-    parameters: dict[str, float | int | str] = {"max_completion_tokens": MAX_OUTPUT_TOKENS}
-    if settings.temperature is not None:
-        parameters["temperature"] = settings.temperature
-    return parameters
-
-
-async def _answered(
-    key: str,
-    step: str,
-    request: LlmRequest,
-    schema: type[Draft],
-    model: LanguageModel,
-    settings: DraftSettings,
-) -> Answered | Rejected:
-    response = await model.complete(request)
-    refused = _refused(key, step, response)
-    if refused is not None:
-        return refused
-    try:
-        draft = schema.model_validate_json(_unfenced(response.text))
-    except ValidationError as error:
-        return _misfit(key, step, error)
-    return Answered(draft, _provenance(step, request, response, settings))
-
-
-def _refused(key: str, step: str, response: LlmResponse) -> Rejected | None:
-    if response.finish_reason in ("refusal", "content_filter"):
-        words = clean(response.text)[:_SHOWN] or "the endpoint's content filter"
-        return Rejected(key, Reason.REFUSED, f"{step}: {re.sub('[<>]', '', words)}")
-    if response.finish_reason == "length":
-        return Rejected(key, Reason.TRUNCATED, f"{step}: the answer was cut at {MAX_OUTPUT_TOKENS} tokens")
-    return None
-
-
-def _unfenced(text: str) -> str:
-    """Return the JSON inside a Markdown fence, which models add when the endpoint knows no schemas."""
-    match = _FENCE.match(text)
-    return match[1] if match else text
-
-
-def _misfit(key: str, step: str, error: ValidationError) -> Rejected:
-    """Say what does not fit, by field and rule; the answer itself stays out of the message."""
-    rows = error.errors(include_url=False, include_context=False, include_input=False)
-    if any(row["type"] == "json_invalid" for row in rows):
-        return Rejected(key, Reason.NOT_JSON, f"{step}: the answer is not JSON")
-    what = "; ".join(f"{'.'.join(str(part) for part in row['loc'])}: {row['msg']}" for row in rows[:6])
-    return Rejected(key, Reason.SCHEMA_INVALID, f"{step}: {re.sub('[<>]', '', clean(what))[:_SHOWN]}")
-
-
-def _complaint(outcome: Rejected) -> Message:
-    return Message(
-        "user",
-        f"An answer to this did not fit ({outcome.detail}). Answer again, with one JSON object of exactly "
-        "the form that the instructions give and nothing else.",
+        draw=draw,
     )
 
 
-def _provenance(step: str, request: LlmRequest, response: LlmResponse, settings: DraftSettings) -> Provenance:
-    return Provenance(
-        step=step,
-        prompt_id=request.prompt_id,
-        prompt_sha256=request.prompt_sha256,
-        model=response.model or request.model,
-        drafter=settings.drafter,
-        is_llm=settings.is_llm,
-        parameters={**request.parameters, "draw": request.draw},
-        request_sha256=request.request_sha256,
-        response_sha256=response.sha256,
-        usage=response.usage,
-    )
+def _is(found: Answered | Unread, reason: Reason) -> bool:
+    return isinstance(found, Unread) and found.reason is reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One step of one subject, put to the model; writes down how each request ended."""
+
+    about: Subject | KnowledgeItem
+    step: str
+    asking: Asking
+
+    async def put(
+        self, request: LlmRequest, sound: Sound | None, *, is_repair: bool = False
+    ) -> Answered | Unread:
+        try:
+            response = await self.asking.model.complete(request)
+        except LimitReachedError as error:
+            self._write(request, AnswerOutcome.BUDGET, str(error), None, is_repair)
+            raise
+        except TransientError as error:
+            self._write(request, AnswerOutcome.TRANSPORT_FAILED, str(error), None, is_repair)
+            raise
+        found = read_answer(response, schema_named(request.schema_name))
+        if not isinstance(found, Unread) and sound is not None and (wrong := sound(found)) is not None:
+            found = Unread(AnswerOutcome.CHECK_FAILED, *wrong)
+        if isinstance(found, Unread):
+            self._write(request, found.outcome, found.detail, response, is_repair)
+            return found
+        self._write(request, AnswerOutcome.OK, "", response, is_repair)
+        return Answered(found, self._provenance(request, response))
+
+    def _write(
+        self,
+        request: LlmRequest,
+        outcome: AnswerOutcome,
+        detail: str,
+        response: LlmResponse | None,
+        is_repair: bool,
+    ) -> None:
+        note = response.note if response is not None else None
+        settings = self.asking.settings
+        self.asking.record(
+            DraftCall(
+                subject_id=self.about.subject_id,
+                edit_type=self.about.edit_type,
+                category=self.about.category,
+                step=self.step,
+                prompt_id=request.prompt_id,
+                model=response.model if response is not None and response.model else request.model,
+                drafter=settings.drafter,
+                draw=request.draw,
+                is_repair=is_repair,
+                outcome=outcome,
+                detail=detail,
+                usage=response.usage if response is not None else Usage(),
+                cost=note.cost if note is not None else None,
+                seconds=note.seconds if note is not None else None,
+                in_batch=note is not None and note.in_batch,
+                request_sha256=request.request_sha256,
+                response_sha256=response.sha256 if response is not None else None,
+            )
+        )
+
+    def _provenance(self, request: LlmRequest, response: LlmResponse) -> Provenance:
+        settings = self.asking.settings
+        return Provenance(
+            step=self.step,
+            prompt_id=request.prompt_id,
+            prompt_sha256=request.prompt_sha256,
+            model=response.model or request.model,
+            drafter=settings.drafter,
+            is_llm=settings.is_llm,
+            parameters={**request.parameters, "draw": request.draw},
+            request_sha256=request.request_sha256,
+            response_sha256=response.sha256,
+            usage=response.usage,
+        )

@@ -1,21 +1,35 @@
-"""Drafts one item: original knowledge, edited knowledge, questions, and the checks on all of it."""
+"""Drafts one item: walks the steps in order, each built on the answers to the ones before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from curation.drafting.asking import Answered, DraftSettings, ask
+from curation.drafting.asking import Answered, Asking, DraftSettings, Sound, ask
 from curation.drafting.casting import Casting
 from curation.drafting.checks import check_item
+from curation.drafting.checks.finding import Finding
 from curation.drafting.facts import clean
-from curation.drafting.lexicon import pool
-from curation.drafting.llm import LanguageModel
+from curation.drafting.knowledge import (
+    edit_values,
+    fact_rows,
+    original_values,
+    taught_facts,
+    unsound_edit,
+    user_name,
+)
+from curation.drafting.llm import ImagePart
 from curation.drafting.locality import image_locality, one_hop, text_locality
+from curation.drafting.outside_texts import OutsideTexts
 from curation.drafting.phrases import bare_name, named
+from curation.drafting.pools import Pool
 from curation.drafting.prompting import Value
+from curation.drafting.questions import reliability_probes
+from curation.drafting.repair import Redraft, Step, redraft_for
 from curation.drafting.schemas import (
     Draft,
+    Edit,
     EditedEntity,
     EditedSemantic,
     EditedUser,
@@ -26,187 +40,197 @@ from curation.drafting.schemas import (
     QuestionsUser,
 )
 from curation.errors import IntegrityError, Rejected
-from curation.ids import sha256_json
 from curation.records import EditType, ImageRole, KnowledgeItem, Probe, ProbeKind, Provenance, Subject
 
-__all__ = ["DraftSettings", "draft_item", "user_name"]
+__all__ = ["Asking", "DraftSettings", "Drafted", "Sources", "StepFailed", "draft_item"]
+
+_D = TypeVar("_D", bound=Draft)
+_EDITS: dict[EditType, type[Edit]] = {
+    EditType.VISUAL_ENTITY: EditedEntity,
+    EditType.VISUAL_SEMANTIC: EditedSemantic,
+    EditType.USER_SPECIFIC: EditedUser,
+}
+_QUESTIONS: dict[EditType, type[Questions]] = {
+    EditType.VISUAL_ENTITY: QuestionsEntity,
+    EditType.VISUAL_SEMANTIC: QuestionsSemantic,
+    EditType.USER_SPECIFIC: QuestionsUser,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class _Fact:
-    """A value that is asked for, and what the original knowledge says in its place."""
+class Sources:
+    """What items are drafted from, beside their subject and its pictures.
 
-    aspect: str
-    answer: str
-    original: str | None
+    subjects: all of them by id. outside: texts about what edits bring in. pool: the user's own locality
+    questions. read: sha256 of a kept picture to its bytes.
+    """
+
+    subjects: Mapping[str, Subject]
+    outside: OutsideTexts
+    pool: Pool
+    read: Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """An item, and all that the checks find wrong with it: nothing when it passes."""
+
+    item: KnowledgeItem
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A draft that ended before there was an item: at which step, why, and what was answered before."""
+
+    step: Step
+    rejected: Rejected
+    provenance: tuple[Provenance, ...]
 
 
 async def draft_item(
     subject: Subject,
     casting: Casting,
-    subjects_by_id: Mapping[str, Subject],
-    model: LanguageModel,
-    settings: DraftSettings,
-) -> KnowledgeItem | Rejected:
-    """Return the item for a subject, or the first thing that is wrong with its draft.
+    sources: Sources,
+    asking: Asking,
+    redrafts: Sequence[Redraft] = (),
+) -> Drafted | StepFailed:
+    """Return the draft of an item for a subject, or the step that gave nothing to go on with.
 
-    Three requests as in MMKE-Bench, section 3 (original knowledge, edited knowledge, questions); locality
-    and one-hop questions on composites are made here from unrelated subjects. A rejection's key is the
-    subject's id. Raises TransientError when the model is away, PrerequisiteError when it cannot be used.
+    The steps are those of MMKE-Bench, section 3: original knowledge, edited knowledge, questions, then
+    portability and locality. redrafts: why earlier drafts were turned down, in order; a step is told those
+    that concern it. A rejection's key is the subject's id. Raises TransientError when the model is away,
+    LimitReachedError when the budget is used up, PrerequisiteError when the model cannot be used.
     """
-    drafted = await _Drafting(subject, model, settings).run()
-    if isinstance(drafted, Rejected):
-        return drafted
-    item = _item(subject, casting, subjects_by_id, drafted)
-    found = check_item(item)
-    return Rejected(subject.subject_id, found[0].reason, found[0].detail) if found else item
+    walk = _Walk(subject, casting, sources, asking, tuple(redrafts))
+    try:
+        item = await walk.item()
+    except _EndedError as ended:
+        return StepFailed(ended.step, ended.rejected, tuple(walk.provenance))
+    return Drafted(item, tuple(check_item(item)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Drafted:
-    """The texts of an item as the model wrote them."""
+class _EndedError(Exception):
+    """A step ended in a rejection; never leaves this module."""
 
-    original_text: str
-    edited_text: str
-    facts: tuple[_Fact, ...]
-    questions: Questions
-    user_name: str | None
-    provenance: tuple[Provenance, ...]
+    def __init__(self, step: Step, rejected: Rejected) -> None:
+        super().__init__(rejected.detail)
+        self.step = step
+        self.rejected = rejected
 
 
-class _Drafting:
-    """The three steps for one subject, each built on the answer to the one before."""
+class _Walk:
+    """The steps of one item, and what they came from."""
 
-    def __init__(self, subject: Subject, model: LanguageModel, settings: DraftSettings) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        casting: Casting,
+        sources: Sources,
+        asking: Asking,
+        redrafts: tuple[Redraft, ...],
+    ) -> None:
         self._subject = subject
-        self._model = model
-        self._settings = settings
-        self._user = user_name(subject) if subject.edit_type is EditType.USER_SPECIFIC else None
-        self._provenance: list[Provenance] = []
+        self._casting = casting
+        self._sources = sources
+        self._asking = asking
+        self._redrafts = redrafts
+        self.provenance: list[Provenance] = []
 
-    async def run(self) -> _Drafted | Rejected:
-        source = {"source_text": self._subject.source_text}
+    async def item(self) -> KnowledgeItem:
+        """Return the item; raises _EndedError at the step that gave nothing to go on with."""
+        subject, casting = self._subject, self._casting
+        kind = subject.edit_type.value
         original = await self._step(
-            "original_knowledge", {**source, "source_title": self._subject.text_source.title}
+            Step.ORIGINAL, "original_knowledge", OriginalKnowledge, original_values(subject)
         )
-        if not isinstance(original, OriginalKnowledge):
-            return _rejection(original)
-        known = {"original_text": original.original_text}
-        user = {"user_name": self._user or ""}
-        kind = self._subject.edit_type.value
-        edit = await self._step(f"edited_knowledge_{kind}", {**known, **(user if self._user else source)})
-        if not isinstance(edit, EditedEntity | EditedSemantic | EditedUser):
-            return _rejection(edit)
-        facts = _facts(edit)
-        rows: dict[str, Value] = {"edited_text": edit.edited_text, "changes": _rows(facts)}
-        questions = await self._step(f"questions_{kind}", {**rows, **(user if self._user else known)})
-        if not isinstance(questions, QuestionsEntity | QuestionsSemantic | QuestionsUser):
-            return _rejection(questions)
-        return _Drafted(
-            original.original_text, edit.edited_text, facts, questions, self._user, tuple(self._provenance)
+        stand_in = self._sources.subjects[casting.stand_in] if casting.stand_in is not None else None
+        edit: Edit = await self._step(
+            Step.EDITED,
+            f"edited_knowledge_{kind}",
+            _EDITS[subject.edit_type],
+            edit_values(subject, original.original_text, stand_in),
+            sound=unsound_edit,
+        )
+        facts = taught_facts(edit)
+        user = user_name(subject) if subject.edit_type is EditType.USER_SPECIFIC else None
+        known: dict[str, Value] = {
+            "original_text": original.original_text,
+            "edited_text": edit.edited_text,
+            "changes": fact_rows(facts),
+            "user_name": user or "",
+        }
+        questions: Questions = await self._step(
+            Step.QUESTIONS, f"questions_{kind}", _QUESTIONS[subject.edit_type], known
+        )
+        probes = reliability_probes(questions, facts)
+        taken = [text for fact in facts for text in (fact.answer, fact.original or "")]
+        probes.append(text_locality(self._sources.subjects[casting.text_locality], taken))
+        probes.append(image_locality(self._sources.subjects[casting.image_locality], taken))
+        probes.append(_portability(subject, casting, questions, user))
+        return KnowledgeItem(
+            item_id=f"item-{subject.subject_id}",
+            subject_id=subject.subject_id,
+            subject_name=clean(subject.name),
+            edit_type=subject.edit_type,
+            category=subject.category,
+            fine_type=subject.fine_type,
+            original_text=original.original_text,
+            edited_text=edit.edited_text,
+            request=questions.request,
+            rephrased_request=questions.rephrased_request,
+            stand_in=casting.stand_in,
+            user_name=user,
+            images=casting.images,
+            probes=tuple(probes),
+            text_source=subject.text_source,
+            provenance=tuple(self.provenance),
+            draw=self._redrafts[-1].draw if self._redrafts else 0,
         )
 
-    async def _step(self, prompt_name: str, values: Mapping[str, Value]) -> Draft | Rejected:
+    async def _step(
+        self,
+        step: Step,
+        prompt_name: str,
+        wanted: type[_D],
+        values: Mapping[str, Value],
+        *,
+        images: Sequence[ImagePart] = (),
+        sound: Sound | None = None,
+    ) -> _D:
+        """Ask for one step; it is told why earlier drafts of it were turned down, as data."""
         subject = self._subject
-        about = {
+        about: dict[str, Value] = {
             "name": bare_name(subject.name),
             "fine_type": subject.fine_type,
             "category": subject.category,
+            "revision": [
+                {"reason": one.reason.value, "detail": one.detail, "comment": one.comment}
+                for one in self._redrafts
+                if one.step is step
+            ],
         }
-        outcome = await ask(subject.subject_id, prompt_name, {**about, **values}, self._model, self._settings)
-        if isinstance(outcome, Answered):
-            self._provenance.append(outcome.provenance)
-            return outcome.draft
-        return outcome
-
-
-def user_name(subject: Subject) -> str:
-    """Return the invented first name of the user that an item belongs to."""
-    names = pool("first_names")
-    return names[int(sha256_json(["user", subject.subject_id])[:8], 16) % len(names)]
-
-
-def _rejection(outcome: Draft | Rejected) -> Rejected:
-    if isinstance(outcome, Rejected):
-        return outcome
-    raise IntegrityError(f"a prompt of this step asks for {type(outcome).__name__}: correct its front matter")
-
-
-def _facts(edit: EditedEntity | EditedSemantic | EditedUser) -> tuple[_Fact, ...]:
-    if isinstance(edit, EditedUser):
-        return tuple(_Fact(row.aspect, row.value, None) for row in edit.additions)
-    return tuple(_Fact(row.aspect, row.edited, row.original) for row in edit.changes)
-
-
-def _rows(facts: tuple[_Fact, ...]) -> list[dict[str, str]]:
-    return [
-        {"aspect": fact.aspect, "edited": fact.answer}
-        | ({"original": fact.original} if fact.original is not None else {})
-        for fact in facts
-    ]
-
-
-def _item(
-    subject: Subject, casting: Casting, subjects_by_id: Mapping[str, Subject], drafted: _Drafted
-) -> KnowledgeItem:
-    taken = [text for fact in drafted.facts for text in (fact.answer, fact.original or "")]
-    probes = _probes(drafted)
-    probes.append(text_locality(subjects_by_id[casting.text_locality], taken))
-    probes.append(image_locality(subjects_by_id[casting.image_locality], taken))
-    probes.append(_portability(subject, casting, drafted))
-    return KnowledgeItem(
-        item_id=f"item-{subject.subject_id}",
-        subject_id=subject.subject_id,
-        subject_name=clean(subject.name),
-        edit_type=subject.edit_type,
-        category=subject.category,
-        fine_type=subject.fine_type,
-        original_text=drafted.original_text,
-        edited_text=drafted.edited_text,
-        request=drafted.questions.request,
-        rephrased_request=drafted.questions.rephrased_request,
-        stand_in=casting.stand_in,
-        user_name=drafted.user_name,
-        images=casting.images,
-        probes=tuple(probes),
-        text_source=subject.text_source,
-        provenance=drafted.provenance,
-    )
-
-
-def _probes(drafted: _Drafted) -> list[Probe]:
-    """Return T-Rel, I-Rel and I-Gen: two each for entity and user, one each for semantic items."""
-    questions = drafted.questions
-    if isinstance(questions, QuestionsSemantic):
-        wordings = [(questions.text_question, questions.image_question, questions.rephrased_image_question)]
-    else:
-        wordings = [
-            (pair.text_question, pair.image_question, pair.image_question) for pair in questions.reliability
-        ]
-    kinds = (
-        (ProbeKind.T_REL, None),
-        (ProbeKind.I_REL, ImageRole.EDIT),
-        (ProbeKind.I_GEN, ImageRole.REPHRASE),
-    )
-    numbered = len(wordings) > 1
-    return [
-        Probe(
-            probe_id=f"{kind.value}-{number}" if numbered else kind.value,
-            kind=kind,
-            question=wording[place],
-            answer=fact.answer,
-            original_answer=fact.original,
-            image_role=role,
+        redraft = redraft_for(step, self._redrafts)
+        outcome = await ask(
+            subject,
+            prompt_name,
+            {**about, **values},
+            self._asking,
+            images=images,
+            draw=redraft.draw if redraft is not None else 0,
+            sound=sound,
         )
-        for place, (kind, role) in enumerate(kinds)
-        for number, (wording, fact) in enumerate(zip(wordings, drafted.facts, strict=True), start=1)
-    ]
+        if not isinstance(outcome, Answered):
+            raise _EndedError(step, outcome)
+        self.provenance.append(outcome.provenance)
+        if not isinstance(outcome.draft, wanted):
+            raise IntegrityError(f"the prompt {prompt_name} names another schema than {wanted.__name__}")
+        return outcome.draft
 
 
-def _portability(subject: Subject, casting: Casting, drafted: _Drafted) -> Probe:
-    """Return Port: one hop beyond the edited fact for an entity, else a look at the composite picture."""
-    if isinstance(drafted.questions, QuestionsEntity):
-        port = drafted.questions.portability
+def _portability(subject: Subject, casting: Casting, questions: Questions, user: str | None) -> Probe:
+    if isinstance(questions, QuestionsEntity) and questions.portability is not None:
+        port = questions.portability
         return Probe(
             probe_id="Port",
             kind=ProbeKind.PORT,
@@ -218,5 +242,5 @@ def _portability(subject: Subject, casting: Casting, drafted: _Drafted) -> Probe
     if casting.one_hop is None:
         raise IntegrityError(f"{subject.subject_id} was cast without a one-hop picture")
     phrase = named(subject.name, subject.category, subject.source_text)
-    whose = f"{drafted.user_name}'s {phrase.text.removeprefix('the ')}" if drafted.user_name else phrase.text
+    whose = f"{user}'s {phrase.text.removeprefix('the ')}" if user else phrase.text
     return one_hop(casting.one_hop, whose)

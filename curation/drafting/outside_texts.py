@@ -21,3 +21,11 @@ class OutsideTexts(Protocol):
 
     def about(self, name: str) -> OutsideText | None:
         """Return the text about a thing, None when there is none of that name."""
+
+
+class NoOutsideTexts:
+    """Texts about nothing."""
+
+    def about(self, name: str) -> OutsideText | None:
+        """Return None."""
+        return None

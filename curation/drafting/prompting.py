@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -125,14 +125,18 @@ def read_prompt(prompt_id: str, data: bytes) -> Prompt:
     )
 
 
-def render(prompt: Prompt, values: Mapping[str, Value]) -> tuple[Message, ...]:
+def render(
+    prompt: Prompt, values: Mapping[str, Value], also: Collection[str] = ()
+) -> tuple[Message, Message]:
     """Return the messages of a prompt: its text as it stands, then the values as one JSON data block.
+
+    also: names of values that may be there beside the prompt's variables.
 
     No value ever becomes part of the instructions: the block's tag is made of its content, so that no
     text can hold the line that ends its own block. Raises IntegrityError when a variable is missing or
     unknown.
     """
-    missing, unknown = prompt.variables - set(values), set(values) - prompt.variables
+    missing, unknown = prompt.variables - set(values), set(values) - prompt.variables - set(also)
     if missing or unknown:
         raise IntegrityError(
             f"prompt {prompt.prompt_id}: missing variables {sorted(missing)}, unknown {sorted(unknown)}"

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from curation.drafting.casting import Casting, cast
-from curation.drafting.draft import draft_item
+from curation.drafting.draft import Asking, Drafted, Sources, draft_item
+from curation.drafting.outside_texts import NoOutsideTexts
+from curation.drafting.pools import Pool
 from curation.errors import Reason, Rejected, TransientError
 from curation.records import ImageRole, KnowledgeItem, ProbeKind
 from tests.drafts import RULES, TEXTS, FakeModel, Pictures, body, subject
@@ -17,19 +19,27 @@ from tests.drafts import RULES, TEXTS, FakeModel, Pictures, body, subject
 ALL = {one.subject_id: one for one in map(subject, TEXTS)}
 
 
-def castings() -> dict[str, Casting]:
-    kept = Pictures()
+KEPT = Pictures()
+
+
+def castings(kept: Pictures) -> dict[str, Casting]:
     for key in ALL:
         kept.add(key, 3)
     found = cast(list(ALL.values()), kept.assets, kept.read, kept.save)
     return {key: one for key, one in found.items() if isinstance(one, Casting)}
 
 
-CAST = castings()
+CAST = castings(KEPT)
 
 
 def drafted(key: str, model: FakeModel | None = None) -> KnowledgeItem | Rejected:
-    return asyncio.run(draft_item(ALL[key], CAST[key], ALL, model or FakeModel(), RULES))
+    sources = Sources(ALL, NoOutsideTexts(), Pool(), KEPT.read)
+    made = asyncio.run(draft_item(ALL[key], CAST[key], sources, Asking(model or FakeModel(), RULES)))
+    if not isinstance(made, Drafted):
+        return made.rejected
+    if made.findings:
+        return Rejected(key, made.findings[0].reason, made.findings[0].detail)
+    return made.item
 
 
 def kinds(item: KnowledgeItem | Rejected) -> list[str]:
@@ -106,7 +116,7 @@ def test_a_second_misfit_is_the_end(bad: str, reason: Reason) -> None:
     ("answer", "reason"),
     [
         (body(None, refusal="I cannot do that <b>"), Reason.REFUSED),
-        (body("", "content_filter"), Reason.REFUSED),
+        (body("", "content_filter"), Reason.CONTENT_FILTER),
         (body('{"orig', "length"), Reason.TRUNCATED),
     ],
 )
