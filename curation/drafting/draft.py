@@ -207,7 +207,7 @@ class _Walk:
             "revision": [
                 {"reason": one.reason.value, "detail": one.detail, "comment": one.comment}
                 for one in self._redrafts
-                if one.step is step
+                if one.step is step and one.reason is not None
             ],
         }
         redraft = redraft_for(step, self._redrafts)
