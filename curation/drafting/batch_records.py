@@ -14,8 +14,12 @@ from curation.errors import TransientError
 from curation.records import Record, Sha256
 
 
-class Waiting(TransientError):
+class WaitingError(TransientError):
     """The question is in a batch, or will be in the next one: its item stays pending."""
+
+
+class UnansweredError(TransientError):
+    """No batch will bring an answer to this question; its item stays pending."""
 
 
 class Fate(StrEnum):
@@ -28,11 +32,16 @@ class Fate(StrEnum):
 
 
 class Asked(Record):
-    """One request of a batch. worst: the most that it may cost in US dollars, None without prices."""
+    """One request of a batch.
+
+    worst: the most that it may cost in US dollars, None without prices. tries: how many tries of it may have
+    been charged before this one.
+    """
 
     request_sha256: Sha256
     prompt_id: str
     worst: Decimal | None = None
+    tries: int = 0
 
 
 class Intent(Record):
@@ -54,15 +63,14 @@ class Intent(Record):
 class Ended(Record):
     """How every request of a batch ended, and what in its files belonged to none of them.
 
-    status: the endpoint's last word on the batch. fates: by request hash, each request exactly once.
-    reasons: how many were not answered, by a short reason. unknown, repeated, unreadable: lines refused.
+    status: the endpoint's last word on the batch. fates: by request hash, each request exactly once. why: a
+    short reason for each that was not answered. unknown, repeated, unreadable: lines refused.
     """
 
     status: str
     at: str
     fates: dict[Sha256, Fate]
-    reasons: dict[str, int] = {}
-    why: dict[Sha256, str] = {}
+    why: dict[Sha256, str] = Field(default_factory=dict)
     unknown: int = 0
     repeated: int = 0
     unreadable: int = 0

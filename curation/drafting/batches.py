@@ -1,0 +1,283 @@
+"""Asks by OpenAI's Batch API, at half the price and within a day, filling the same store as online calls."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from curation.drafting.batch_endpoint import BatchEndpoint, BatchState
+from curation.drafting.batch_folder import BatchFolder, clear_unfinished, next_number
+from curation.drafting.batch_model import BatchModel, Form, Known
+from curation.drafting.batch_records import BatchTally, Ended, Fate, Intent, listed
+from curation.drafting.batch_results import TOKEN_LIMIT, AnswerStore, Results
+from curation.drafting.batch_spool import Part, Spool
+from curation.drafting.budget import Budget
+from curation.drafting.llm import Endpoint
+from curation.drafting.prices import Prices
+from curation.errors import LimitReachedError, PrerequisiteError, TransientError
+
+Show = Callable[[str], None]
+_NEVER_MADE = "never_submitted"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a batch may hold (OpenAI's limits), and for how long to be patient, in seconds.
+
+    settle_seconds: after a batch may have been made, before a list of batches without it is believed.
+    patience_seconds: for files that a batch which is over does not have yet.
+    """
+
+    requests: int = 50_000
+    bytes: int = 200_000_000
+    settle_seconds: float = 30.0
+    patience_seconds: float = 3_600.0
+
+
+class Batches:
+    """All batches of a project, on disk in one folder each; one process at a time.
+
+    Use inside `with batches.locked()`. Then, as often as there is something to do: collect, a pass of
+    drafting with model(...), submit.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        endpoint: BatchEndpoint,
+        store: AnswerStore,
+        form: Form,
+        *,
+        prices: Prices | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Keep the batches under root and their answers in store; prices None where nothing costs."""
+        self._root = root
+        self._endpoint = endpoint
+        self._store = store
+        self._form = form
+        self._limits = limits or Limits()
+        self._results = Results(endpoint, store, prices, self._limits.patience_seconds)
+        self._most = self._limits.requests
+        self._open: list[BatchFolder] = []
+        self._under_way: set[str] = set()
+        self._unanswered: Counter[str] = Counter()
+        self._failed: dict[str, str] = {}
+        self._told: dict[int, str] = {}
+        self._seen: set[str] = set()
+        self._answered: set[str] = set()
+        self._held: set[str] = set()
+        self._ended: list[Ended] = []
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process. Raises PrerequisiteError when another one does."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._root / "batches.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            message = f"another process works on the batches in {self._root}: wait until it is done"
+            raise PrerequisiteError(message) from None
+        try:
+            clear_unfinished(self._root)
+            for folder in BatchFolder.all(self._root):
+                self._remember(folder)
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def under_way(self) -> int:
+        """Return how many batches are not over yet."""
+        return len(self._open)
+
+    @property
+    def held(self) -> int:
+        """Return how many questions of the last pass the budget kept back."""
+        return len(self._held)
+
+    async def collect(self, show: Show, affords: Callable[[], bool] = lambda: True) -> bool:
+        """Ask about every batch under way and keep the answers of those that are over; tell if any was.
+
+        A batch that a killed process noted is submitted first, as long as affords() tells that all that is
+        or may be spent is within the cap. Raises PrerequisiteError or LimitReachedError where to ask more is
+        of no use; what was answered is kept all the same.
+        """
+        any_over = False
+        for folder in list(self._open):
+            try:
+                if folder.batch_id is None:
+                    await self._submit_folder(folder, show, affords)
+                if folder in self._open:
+                    await self._collect_folder(folder, show)
+            except TransientError as error:
+                show(f"batch {folder.intent.number}: {error}")
+            any_over |= folder not in self._open
+        return any_over
+
+    def model(self, budget: Budget | None = None, endpoint: Endpoint | None = None) -> BatchModel:
+        """Return the model of one pass; budget and endpoint as in BatchModel."""
+        spool = Spool(self._root / "spool", self._most, self._limits.bytes)
+        known = Known(self._under_way, self._failed)
+        return BatchModel(self._store, self._form, spool, known, budget=budget, endpoint=endpoint)
+
+    async def submit(self, model: BatchModel, show: Show) -> None:
+        """Submit what a pass wanted. What the endpoint does not take for now is submitted by collect."""
+        self._seen |= model.wanted | model.held | model.answered | set(model.failed)
+        self._answered |= model.answered
+        self._failed |= model.failed
+        self._held = set(model.held)
+        folders = [self._noted(part) for part in self._allowed(model.close())]
+        for folder in folders:
+            try:
+                await self._submit_folder(folder, show, lambda: True)
+            except TransientError as error:
+                show(f"batch {folder.intent.number} is not submitted yet: {error}")
+
+    def tally(self) -> BatchTally:
+        """Return where the questions stand that this process met."""
+        answered = self._answered
+        failed = (self._seen & set(self._failed)) - answered
+        waiting = (self._seen & self._under_way) - answered - failed
+        requeued = self._seen - answered - failed - waiting
+        reasons = Counter(why for ended in self._ended for why in ended.why.values())
+        return BatchTally(
+            answered=len(answered),
+            requeued=len(requeued),
+            failed=len(failed),
+            waiting=len(waiting),
+            held=len(self._held & requeued),
+            lost=sum(ended.count(Fate.LOST) for ended in self._ended),
+            refused_lines=sum(ended.unknown + ended.repeated + ended.unreadable for ended in self._ended),
+            reasons=reasons,
+        )
+
+    def _remember(self, folder: BatchFolder) -> None:
+        ended = folder.ended
+        if ended is not None:
+            self._learn(ended)
+            return
+        self._open.append(folder)
+        keys = {asked.request_sha256 for asked in folder.intent.asked}
+        self._under_way |= keys
+        self._seen |= keys
+
+    def _learn(self, ended: Ended) -> None:
+        """Take in how a batch ended: what failed, what was tried in vain, how much is too much at once."""
+        if ended.status == "failed" and TOKEN_LIMIT in ended.why.values():
+            self._most = max(1, min(self._most, len(ended.fates) // 2))
+        elif ended.status != _NEVER_MADE:
+            self._unanswered.update(
+                key for key, fate in ended.fates.items() if fate in (Fate.REQUEUED, Fate.LOST)
+            )
+        self._failed |= {
+            key: ended.why.get(key, "failed") for key, fate in ended.fates.items() if fate is Fate.FAILED
+        }
+
+    def _allowed(self, parts: list[Part]) -> list[Part]:
+        """Return what may be submitted now: one at a time where the endpoint's queue was full before."""
+        if self._most == self._limits.requests:
+            return parts
+        return [] if self._open else parts[:1]
+
+    def _noted(self, part: Part) -> BatchFolder:
+        """Note on disk that a batch is going to be submitted."""
+        intent = Intent(
+            number=next_number(self._root),
+            token=secrets.token_hex(16),
+            url=self._form.url,
+            model=part.model,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            asked=tuple(part.asked),
+        )
+        folder = BatchFolder.make(self._root, intent, part.path)
+        self._remember(folder)
+        return folder
+
+    async def _submit_folder(self, folder: BatchFolder, show: Show, affords: Callable[[], bool]) -> None:
+        """Take a noted batch as far as its id, from wherever an earlier process came."""
+        await self._mark(folder)
+        if folder.submitting_since is None and not affords():
+            await self._give_up(folder)
+            show(f"batch {folder.intent.number} is not submitted: the budget no longer allows it")
+            return
+        state = await self._found(folder)
+        try:
+            state = state or await self._made(folder)
+        except (PrerequisiteError, LimitReachedError):
+            await self._give_up(folder)
+            raise
+        folder.note_batch(state.id)
+        show(f"batch {folder.intent.number} submitted: {len(folder.intent.asked)} questions")
+
+    async def _mark(self, folder: BatchFolder) -> None:
+        """Note with every request that it may be charged from now on."""
+        await asyncio.gather(
+            *(
+                self._store.mark_sent(asked.request_sha256, asked.worst)
+                for asked in folder.intent.asked
+                if len(self._store.tries(asked.request_sha256)) == asked.tries
+            )
+        )
+
+    async def _found(self, folder: BatchFolder) -> BatchState | None:
+        """Return the batch that an earlier try may have made, None when there is none for certain."""
+        since, file_id = folder.submitting_since, folder.file_id
+        if since is None or file_id is None:
+            return None
+        age = (datetime.now(UTC) - since).total_seconds()
+        await asyncio.sleep(min(self._limits.settle_seconds, max(0.0, self._limits.settle_seconds - age)))
+        return await self._endpoint.find(file_id, folder.intent.token)
+
+    async def _made(self, folder: BatchFolder) -> BatchState:
+        file_id = folder.file_id
+        if file_id is None:
+            file_id = await self._endpoint.upload(folder.input, f"mmke-{folder.intent.token}.jsonl")
+            folder.note_uploaded(file_id)
+        folder.note_submitting()
+        return await self._endpoint.create(file_id, folder.intent.url, folder.intent.token)
+
+    async def _give_up(self, folder: BatchFolder) -> None:
+        self._close(folder, await self._results.give_up(folder, _NEVER_MADE))
+
+    async def _collect_folder(self, folder: BatchFolder, show: Show) -> None:
+        number, batch_id = folder.intent.number, folder.batch_id
+        if batch_id is None:
+            return
+        state = await self._endpoint.state(batch_id)
+        if not state.over:
+            done = state.request_counts.completed if state.request_counts else 0
+            self._tell(number, f"{state.status}, {done} of {len(folder.intent.asked)} done", show)
+            return
+        try:
+            ended = await self._results.take(folder, state, self._unanswered)
+        finally:
+            if (known := folder.ended) is not None:
+                self._close(folder, known)
+        if ended is None:
+            self._tell(number, f"{state.status}, but its files are not whole yet", show)
+            return
+        counts = listed((fate.value, ended.count(fate)) for fate in Fate if ended.count(fate))
+        refused = ended.unknown + ended.repeated + ended.unreadable
+        self._tell(number, f"{state.status}: {counts}; {refused} lines refused", show)
+
+    def _close(self, folder: BatchFolder, ended: Ended) -> None:
+        self._open.remove(folder)
+        self._ended.append(ended)
+        self._learn(ended)
+        self._under_way -= ended.fates.keys()
+        self._answered |= {key for key, fate in ended.fates.items() if fate is Fate.ANSWERED}
+
+    def _tell(self, number: int, line: str, show: Show) -> None:
+        if self._told.get(number) != line:
+            self._told[number] = line
+            show(f"batch {number}: {line}")
