@@ -6,7 +6,8 @@ name, fine_type, category: the subject without its disambiguation, the noun for 
 source_title, source_text: the subject's encyclopaedic text.
 original_text, edited_text: what is true and what is taught, as earlier steps wrote them.
 changes: rows of aspect, edited (the value that is taught) and, but for users, original.
-stand_in_name, stand_in_text: semantic items: the subject whose picture is shown, and its encyclopaedic text.
+stand_in_name, stand_in_text: entity and semantic items: the subject whose picture is shown, and its text. No
+edited value may stand in that text: who recognises the picture would know the answer without the edit.
 user_name, relation, relation_noun: user items: the owner's first name, how they relate to the thing
 ('Employed at'), and the noun that goes after 'your' ('employer').
 bridges: PortabilityEntity: one or two rows of aspect, original, bridge (the edited value), bridge_text (the
@@ -14,8 +15,8 @@ second source text, which is about the bridge) and original_value_text (one abou
 whose: PortabilityComposite: how the question speaks of the thing that is asked about ('Anna's hammer').
 side, main_colour: PortabilityComposite: 'left' or 'right', and a colour or '' where none is clear: what was
 computed of the half that shows it. other_name: what the other half shows.
-text_name, text_fine_type, text_text: Locality: the unrelated subject that T-Loc asks about.
-image_name, image_fine_type, image_text: Locality: the unrelated subject that the I-Loc picture shows.
+text_name, text_fine_type, text_category, text_text: Locality: the unrelated subject that T-Loc asks about.
+image_name, image_fine_type, image_category, image_text: Locality: the one that the I-Loc picture shows.
 taken: Locality: rows of value, which no answer may be.
 revision: rows of reason, detail and comment: why earlier drafts of this step were turned down; none at first.
 """
