@@ -43,7 +43,7 @@ def method_colours(methods: Iterable[str]) -> dict[str, str]:
 
 def metric_bars(summary: Summary) -> str:
     """Return grouped bars: six metrics, a bar a method, with 95 % intervals; unscored cells leave a gap."""
-    with _axes(8.4, 3.4, "Six metrics for each method, with 95 % intervals") as (axes, drawn):
+    with svg_axes(8.4, 3.4, "Six metrics for each method, with 95 % intervals") as (axes, drawn):
         width = 0.8 / len(summary.methods)
         for number, (method, colour) in enumerate(method_colours(summary.methods).items()):
             axes.bar([0], [0], width, color=colour, label=label(method))
@@ -63,7 +63,7 @@ def metric_bars(summary: Summary) -> str:
 
 def locality_and_reliability(summary: Summary) -> str:
     """Return the trade-off: reliability (mean of T-Rel, I-Rel) against locality (mean of T-Loc, I-Loc)."""
-    with _axes(5.2, 3.6, "Locality against reliability, a point for each method") as (axes, drawn):
+    with svg_axes(5.2, 3.6, "Locality against reliability, a point for each method") as (axes, drawn):
         for method, colour in method_colours(summary.methods).items():
             reliability = _pair(summary, method, ProbeKind.T_REL, ProbeKind.I_REL)
             locality = _pair(summary, method, ProbeKind.T_LOC, ProbeKind.I_LOC)
@@ -132,7 +132,7 @@ def _placed(uri: str, x: int, y: int, width: int, height: int) -> str:
 
 def decay_curves(sequential: Sequential, order: str, kind: ProbeKind) -> str:
     """Return a line a method: the mean after so many later edits."""
-    with _axes(4.2, 3.0, f"{kind.value} by the number of later edits") as (axes, drawn):
+    with svg_axes(4.2, 3.0, f"{kind.value} by the number of later edits") as (axes, drawn):
         for method, colour in method_colours(sequential.methods).items():
             told = [m for m in sequential.matrices if (m.method, m.order, m.kind) == (method, order, kind)]
             points = [(mean.at, 100 * mean.mean) for m in told for mean in m.decay if mean.mean is not None]
@@ -153,7 +153,7 @@ def _pair(summary: Summary, method: str, one: ProbeKind, other: ProbeKind) -> fl
 
 
 @contextmanager
-def _axes(width: float, height: float, title: str) -> Iterator[tuple[Any, io.StringIO]]:
+def svg_axes(width: float, height: float, title: str) -> Iterator[tuple[Any, io.StringIO]]:
     """Give axes of so many inches to draw on; on leaving, the text gets the svg element.
 
     Without prologue or date, and in the page's colour instead of a fixed ink.
