@@ -66,5 +66,5 @@ async def _collect(settings: Settings, scope: Scope, ended_by: list[int]) -> Tal
             has = (lambda _: False) if scope.refresh else kept.has
             stream = Stream(ledger, judge, has, rules, scope.wanted(settings))
             with ending_early(stream.stop.set, ended_by):
-                async with showing(Paces("collect", stream.tally, door)):
+                async with showing(Paces("collect", stream.tally, door).line):
                     return await stream.run(sources)

@@ -1,4 +1,4 @@
-"""Writes what a collecting run learns into the warehouse, batch by batch, from one event loop."""
+"""Writes what a run learns into the warehouse, batch by batch, from one event loop."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class Ledger:
 
     async def settle(self, ends: Sequence[PictureEnd | SubjectEnd]) -> None:
         """Enter what became of things."""
-        events = [event for end in ends for event in _events(end)]
+        await self.append([event for end in ends for event in _events(end)])
+
+    async def append(self, events: Sequence[Event]) -> None:
+        """Keep events."""
         await self.during(lambda store: store.append(events))
 
     async def during(self, work: Callable[[Store], Answer]) -> Answer:

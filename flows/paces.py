@@ -1,11 +1,11 @@
-"""Shows in one line how far a collecting run is and how fast it goes."""
+"""Shows in one line how far a run is and how fast it goes."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from curation.collecting.books import Tally
@@ -48,13 +48,13 @@ class Paces:
 
 
 @asynccontextmanager
-async def showing(paces: Paces) -> AsyncIterator[None]:
-    """Keep the line up to date while something runs."""
+async def showing(line: Callable[[], str]) -> AsyncIterator[None]:
+    """Keep a line up to date while something runs."""
 
     async def keep() -> None:
         with live() as show:
             while True:
-                show(paces.line())
+                show(line())
                 await asyncio.sleep(SHOW_SECONDS)
 
     task = asyncio.create_task(keep())

@@ -49,7 +49,8 @@ class RunnerSettings(BaseModel):
 class DraftingSettings(BaseModel):
     """The `[draft]` table: how items are drafted.
 
-    redrafts: drafts of an item beyond its first, each told what was wrong with the one before.
+    redrafts: drafts of an item beyond the first of a run, each told what was wrong with the one before.
+    draws: drafts of an item over all runs; what was turned down as often is left to people.
     question_pools: CSV or JSONL files of questions for locality, in place of ones that the model writes.
     outside_texts: CSV or JSONL files of texts about the things that edits bring in, for portability.
     text_only_tries: how often a model is asked each picture question without the picture; 0 to leave it out.
@@ -59,6 +60,7 @@ class DraftingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     redrafts: int = Field(default=2, ge=0, le=9)
+    draws: int = Field(default=8, ge=1, le=99)
     question_pools: tuple[Path, ...] = ()
     outside_texts: tuple[Path, ...] = ()
     text_only_tries: int = Field(default=0, ge=0, le=9)

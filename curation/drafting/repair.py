@@ -80,16 +80,9 @@ class KeptDraft(Record):
         return f"{self.item_id}#{self.draw}"
 
 
-def step_of_prompt(prompt: str) -> Step:
-    """Return the step that a prompt belongs to: 'questions_visual_entity.v2' is of the questions.
-
-    Raises ValueError for a prompt of no step.
-    """
-    for step in Step:
-        if prompt.startswith(step.value):
-            return step
-    message = f"{prompt!r} is the prompt of no drafting step"
-    raise ValueError(message)
+def step_of_prompt(prompt: str) -> Step | None:
+    """Return the step that a prompt belongs to: 'questions_visual_entity.v2' is of the questions."""
+    return next((step for step in Step if prompt.startswith(step.value)), None)
 
 
 def redraft_for(step: Step, redrafts: Sequence[Redraft]) -> Redraft | None:
