@@ -43,13 +43,11 @@ def request_line(request_sha256: str, url: str, body: Mapping[str, Any]) -> byte
     return json.dumps(line, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def result_lines(
-    path: Path, expected: Collection[str], seen: set[str], refused: Counter[str]
-) -> Iterator[ResultLine]:
-    """Yield the lines that answer an expected request for the first time; the others are counted.
+def result_lines(path: Path, expected: Collection[str], refused: Counter[str]) -> Iterator[ResultLine]:
+    """Yield the lines that are about an expected request; the others are counted.
 
-    expected: request hashes of the batch. seen: those that had a line before; added to. refused: counts of
-    'unknown' (no request of this batch), 'repeated' and 'unreadable' lines; added to.
+    expected: request hashes of the batch. refused: counts of 'unknown' (no request of this batch) and
+    'unreadable' lines; added to.
     """
     with path.open("rb") as file:
         for data in _pieces(file):
@@ -58,10 +56,7 @@ def result_lines(
                 refused["unreadable"] += 1
             elif line.request_sha256 not in expected:
                 refused["unknown"] += 1
-            elif line.request_sha256 in seen:
-                refused["repeated"] += 1
             else:
-                seen.add(line.request_sha256)
                 yield line
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from curation.drafting.batch_endpoint import BatchEndpoint, BatchState
 from curation.drafting.batch_folder import BatchFolder, checked_id
-from curation.drafting.batch_lines import QUOTA, judged, result_lines
+from curation.drafting.batch_lines import QUOTA, ResultLine, judged, result_lines
 from curation.drafting.batch_records import Asked, Ended, Fate
 from curation.drafting.llm import AnswerNote, ResponseStore, read_response
 from curation.drafting.prices import Prices
@@ -44,6 +44,21 @@ class _Found:
     refused: Counter[str] = field(default_factory=Counter)
     stop: Counter[str] = field(default_factory=Counter)
     lines: int = 0
+
+    def add(self, line: ResultLine) -> bytes:
+        """Take in a line and return the answer that it brings, b'' when it brings none."""
+        key, (fate, raw, reason) = line.request_sha256, judged(line)
+        if key in self.fates:
+            self.refused["repeated"] += 1
+            if fate is not Fate.ANSWERED or self.fates[key] is Fate.ANSWERED:
+                return b""
+        self.fates[key] = fate
+        self.lines += line.status == 200
+        self.why.pop(key, None)
+        if reason:
+            self.why[key] = reason
+            self.stop[reason] += line.status in (401, 403, 404) or reason in QUOTA
+        return raw
 
 
 class Results:
@@ -100,23 +115,17 @@ class Results:
         return (datetime.now(UTC) - since).total_seconds() >= self._patience
 
     async def _read(self, folder: BatchFolder) -> _Found:
-        """Keep every answer of the files; the output file comes first, so that an answer beats an error."""
-        found, seen = _Found(), set[str]()
+        """Keep every answer of the files. Of several lines about a request the first answer counts."""
+        found = _Found()
         asked = {one.request_sha256: one for one in folder.intent.asked}
         answers: list[tuple[Asked, bytes]] = []
         for path in (folder.output, folder.errors):
             if not path.exists():
                 continue
-            for line in result_lines(path, asked.keys(), seen, found.refused):
-                key = line.request_sha256
-                fate, raw, reason = judged(line)
-                found.fates[key] = fate
-                found.lines += line.status == 200
-                if reason:
-                    found.why[key] = reason
-                    found.stop[reason] += line.status in (401, 403, 404) or reason in QUOTA
+            for line in result_lines(path, asked.keys(), found.refused):
+                raw = found.add(line)
                 if raw:
-                    answers.append((asked[key], raw))
+                    answers.append((asked[line.request_sha256], raw))
                 if len(answers) >= _TOGETHER:
                     await self._keep(answers, folder.intent.model)
                     answers = []
