@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from curation.drafting.blocks import Cell, blocks, cells
 from curation.errors import Reason, Rejected
@@ -97,21 +97,25 @@ def compose(
 
     read: derivative sha256 to bytes; save: bytes of a composite to sha256.
     """
-    images = [
-        _image(found.edit, ImageRole.EDIT),
-        _image(found.rephrase, ImageRole.REPHRASE),
-        _image(found.locality, ImageRole.LOCALITY),
-    ]
-    one_hop = None
-    if found.distractor is not None:
-        composite, one_hop = _composite(subject, found.edit, found.distractor, read, save)
-        images.append(composite)
+    casting = without_composite(subject, found)
+    if found.distractor is None:
+        return casting
+    composite, one_hop = _composite(subject, found.edit, found.distractor, read, save)
+    return replace(casting, images=(*casting.images, composite), one_hop=one_hop)
+
+
+def without_composite(subject: Subject, found: Roles) -> Casting:
+    """Return a casting as far as it is known before any picture is read."""
     return Casting(
         stand_in=None if found.shown == subject.subject_id else found.shown,
-        images=tuple(images),
+        images=(
+            _image(found.edit, ImageRole.EDIT),
+            _image(found.rephrase, ImageRole.REPHRASE),
+            _image(found.locality, ImageRole.LOCALITY),
+        ),
         text_locality=found.text_locality,
         image_locality=found.image_locality,
-        one_hop=one_hop,
+        one_hop=None,
     )
 
 
