@@ -108,18 +108,18 @@ class Budget:
                 self._serve()
             raise
 
-    def cost(self, model: str, usage: Usage) -> Decimal:
-        """Return what an answer with this usage costs in US dollars."""
-        return self._prices.cost(model, usage, in_batch=self._in_batch)
+    def cost(self, model: str, usage: Usage, *, cached_tokens: int = 0) -> Decimal:
+        """Return what an answer with this usage costs in US dollars; cached_tokens: as in Prices.cost."""
+        return self._prices.cost(model, usage, cached_tokens=cached_tokens, in_batch=self._in_batch)
 
-    def settle(self, reservation: Reservation, usage: Usage) -> Decimal:
+    def settle(self, reservation: Reservation, usage: Usage, *, cached_tokens: int = 0) -> Decimal:
         """Count what an answer cost in place of its worst case, and return it in US dollars.
 
-        An endpoint that reports no usage is counted at the worst case.
+        cached_tokens: as in Prices.cost. An answer without any usage is counted at its worst case.
         """
         if usage.input_tokens <= 0 and usage.output_tokens <= 0:
             return self.lost(reservation)
-        actual = self.cost(reservation.model, usage)
+        actual = self.cost(reservation.model, usage, cached_tokens=cached_tokens)
         tokens = usage.input_tokens + usage.output_tokens
         over = Decimal(tokens) / max(reservation.tokens, 1)
         if reservation.worst:

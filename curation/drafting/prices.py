@@ -97,20 +97,24 @@ class Prices:
                 return found
         raise PrerequisiteError(f"nobody told what the model {model[:100]!r} costs: {_HOW}")
 
-    def cost(self, model: str, usage: Usage, *, in_batch: bool = False) -> Decimal:
-        """Return the most that an answer with this usage cost, in US dollars, exactly.
+    def cost(self, model: str, usage: Usage, *, cached_tokens: int = 0, in_batch: bool = False) -> Decimal:
+        """Return what an answer with this usage cost in US dollars, exactly.
 
-        Every input token is counted at the dearest of its prices (not all endpoints tell which came out of
-        their own cache), so that a sum of costs never tells too little.
+        cached_tokens: input tokens that the endpoint had in its own cache of prompts, where it tells. Where
+        writing to that cache has a price, all others are counted as written, so that a sum of costs never
+        tells too little.
         """
-        return self.worst(model, usage.input_tokens, usage.output_tokens, in_batch=in_batch)
+        row = self.row(model)
+        cached = min(max(0, cached_tokens), usage.input_tokens) if row.cached_input is not None else 0
+        full = self.worst(model, usage.input_tokens - cached, usage.output_tokens, in_batch=in_batch)
+        less = (row.cached_input or Decimal(0)) * cached
+        return full + _of_a_million(less, row, in_batch=in_batch)
 
     def worst(self, model: str, input_tokens: int, output_tokens: int, *, in_batch: bool = False) -> Decimal:
         """Return what so many tokens cost in US dollars at most."""
         row = self.row(model)
         dearest = max(row.input, row.cache_write or Decimal(0))
-        full = (dearest * input_tokens + row.output * output_tokens).scaleb(-6)
-        return full * (1 - row.batch_discount) if in_batch else full
+        return _of_a_million(dearest * input_tokens + row.output * output_tokens, row, in_batch=in_batch)
 
     def is_free(self, model: str) -> bool:
         """Tell whether asking a model costs nothing."""
@@ -130,6 +134,11 @@ class Prices:
             return line
         page = row.source or "the list prices"
         return f"{line}: that is {days} days ago, see {page}; if it changed, {_HOW}"
+
+
+def _of_a_million(amount: Decimal, row: PriceRow, *, in_batch: bool) -> Decimal:
+    """Return US dollars for prices a million tokens, less the discount of a batch."""
+    return amount.scaleb(-6) * (1 - row.batch_discount if in_batch else 1)
 
 
 def load_prices(given: str | None = None, own: Path | None = None) -> Prices:

@@ -48,6 +48,15 @@ def test_a_prompt_that_may_be_written_to_a_cache_is_counted_as_written() -> None
     assert load_prices().cost("gpt-6-luna", Usage(input_tokens=1_000_000)) == Decimal("0.125")
 
 
+def test_tokens_out_of_the_endpoint_s_cache_are_cheaper_where_a_row_says_so() -> None:
+    usage = Usage(input_tokens=1_000_000)
+    prices = load_prices()
+    assert prices.cost("gpt-5-mini", usage, cached_tokens=400_000) == Decimal("0.16")
+    assert prices.cost("gpt-5-mini", usage, cached_tokens=9_000_000) == Decimal("0.025")
+    assert prices.cost("gpt-5-mini", usage, cached_tokens=-5) == Decimal("0.25")
+    assert load_prices("1,1").cost("m", usage, cached_tokens=400_000) == 1
+
+
 @pytest.mark.parametrize("model", ["gpt-5-mini-fast", "gpt-5-mini-2025", "GPT-5-mini", "llama3", ""])
 def test_a_model_without_a_price_is_not_asked(model: str) -> None:
     with pytest.raises(PrerequisiteError, match="--price IN,OUT"):

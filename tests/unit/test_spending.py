@@ -82,7 +82,8 @@ ENTRY = st.tuples(
 def test_nothing_vanishes_and_order_does_not_matter(entries: list[Entry]) -> None:
     found = spending(entries)
     expected = sum((one.cost for _, one, _ in entries if one and one.cost is not None), ZERO)
-    expected += sum((sum(tries[:-1] if one else tries, ZERO) for _, one, tries in entries), ZERO)
+    for _, one, tries in entries:
+        expected += sum((amount or ZERO for amount in (tries[:-1] if one else tries)), ZERO)
     assert found.spent.cost == expected
     assert found == spending(reversed(entries))
 
