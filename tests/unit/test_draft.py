@@ -10,7 +10,7 @@ import pytest
 
 from curation.drafting.casting import Casting, cast
 from curation.drafting.draft import Asking, Drafted, Sources, draft_item
-from curation.drafting.outside_texts import NoOutsideTexts
+from curation.drafting.outside_texts import FirstOf
 from curation.drafting.pools import Pool
 from curation.errors import Reason, Rejected, TransientError
 from curation.records import ImageRole, KnowledgeItem, ProbeKind
@@ -33,7 +33,7 @@ CAST = castings(KEPT)
 
 
 def drafted(key: str, model: FakeModel | None = None) -> KnowledgeItem | Rejected:
-    sources = Sources(ALL, NoOutsideTexts(), Pool(), KEPT.read)
+    sources = Sources(ALL, FirstOf(), Pool(), KEPT.read)
     made = asyncio.run(draft_item(ALL[key], CAST[key], sources, Asking(model or FakeModel(), RULES)))
     if not isinstance(made, Drafted):
         return made.rejected
