@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from curation.drafting.checks.words import says
-from curation.drafting.checks.writing import _hostile
+from curation.drafting.checks.writing import hostile_words
 from curation.drafting.rows import Row, is_address, read_rows
 from curation.drafting.schemas import LocalityQuestion
 from curation.errors import Reason, Rejected
@@ -116,7 +116,7 @@ async def _question(
     except ValidationError as error:
         return Rejected(row.key, Reason.LIST_ROW_INVALID, f"question or answer {error.errors()[0]['msg']}")
     for name in ("question", "answer", "attribution"):
-        if fault := _hostile(values[name], set()):
+        if fault := hostile_words(values[name]):
             return Rejected(row.key, Reason.HOSTILE_CONTENT, f"{name} holds {fault[0]}")
     if says(words.question, words.answer):
         return Rejected(row.key, Reason.ANSWER_IN_QUESTION, "the answer stands in its own question")

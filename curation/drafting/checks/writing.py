@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from importlib.resources import files
 
@@ -78,7 +78,7 @@ def hostile(item: KnowledgeItem) -> Iterator[Finding]:
     """No text holds an address, markup, a formula, look-alike letters, or a character that nobody sees."""
     own = {word.lower() for word in re.findall(r"\S+", item.subject_name)}
     for place in texts(item):
-        found = _hostile(place.text, own)
+        found = hostile_words(place.text, own)
         if found is not None:
             what, span = found
             yield Finding(
@@ -90,7 +90,11 @@ def hostile(item: KnowledgeItem) -> Iterator[Finding]:
             )
 
 
-def _hostile(text: str, own: set[str]) -> tuple[str, str] | None:
+def hostile_words(text: str, own: Collection[str] = ()) -> tuple[str, str] | None:
+    """Return what is hostile in a text and the words that it is about, None for a harmless one.
+
+    own: words in lower case that may look like an address, as a name of the subject's does.
+    """
     bad = next((char for char in text if unicodedata.category(char) in UNWANTED), None)
     if bad is not None:
         return f"the character U+{ord(bad):04X}, which nobody sees", ""
