@@ -71,7 +71,7 @@ def test_the_numbers_are_on_the_page(tmp_path: Path) -> None:
         counted(1, 1, name_leaked=1), stand, [draft(1), draft(2, 0, LEAK)], calls, CHECKS, lost, [judge]
     )
     html, read = page(tmp_path, report, calls)
-    assert "3 subjects = 1 kept + 1 rejected + 1 pending." in read.text
+    assert "3 subjects = 1 kept + 1 rejected (name_leaked 1) + 1 pending." in read.text
     assert "It is in <mark>Norway</mark>. It dates" in html
     for words in ("$0.02", "2.00", "50.0", "name_leaked", "0.41", "f" * 64, "at most $0.25", "questions_vis"):
         assert words in read.text
@@ -111,7 +111,7 @@ def test_the_page_of_a_warehouse(tmp_path: Path) -> None:
     written = write_draft_report(Settings(home=tmp_path))
     first = written.read_bytes()
     text = Page(first.decode()).text
-    assert "2 subjects = 1 kept + 1 rejected + 0 pending." in text and "I-Rel-1 names it" in text
+    assert "2 subjects = 1 kept + 1 rejected (name_leaked 1) + 0 pending." in text and "I-Rel-1 names it" in text
     assert write_draft_report(Settings(home=tmp_path)).read_bytes() == first
 
 
