@@ -40,7 +40,7 @@ class DraftRun:
         self._ledger = folder.parent / "ledger.jsonl"
         self.output = folder / f"output-{time.monotonic_ns()}.txt"
         environment = {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
-        command = [MMKE, "draft", "--yes", "--price", f"{IN},{OUT}", *options]
+        command = [str(MMKE), "draft", "--yes", "--price", f"{IN},{OUT}", *options]
         with self.output.open("w") as out:
             self.process = subprocess.Popen(
                 command, cwd=folder, stdout=out, stderr=out, env=environment, start_new_session=True

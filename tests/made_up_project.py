@@ -18,18 +18,18 @@ def fill(home: Path, made: Sequence[Subject]) -> None:
     kept = Artefacts(home).put_many(shown)
     events: list[Event] = []
     for number, subject in enumerate(made):
-        done = {"unit": "subjects", "category": subject.category}
         events.append(record_event("subject", subject.subject_id, subject))
-        events.append(outcome_event("subjects", subject.subject_id, Outcome.KEPT, **done))
+        events.append(_kept("subjects", subject.subject_id, "subjects", subject))
         for place in range(2):
             asset = _asset(subject, place, kept[(number * 2 + place) % len(kept)])
             events.append(record_event("image", asset.image_id, asset))
-            seen = {"unit": "pictures", "category": subject.category}
-            events += [
-                outcome_event(stage, asset.image_id, Outcome.KEPT, **seen) for stage in ("collect", "dedupe")
-            ]
+            events += [_kept(stage, asset.image_id, "pictures", subject) for stage in ("collect", "dedupe")]
     with open_store(home) as store:
         store.append(events)
+
+
+def _kept(stage: str, key: str, unit: str, subject: Subject) -> Event:
+    return outcome_event(stage, key, Outcome.KEPT, unit=unit, category=subject.category)
 
 
 def _asset(subject: Subject, place: int, derivative: str) -> ImageAsset:
