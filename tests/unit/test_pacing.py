@@ -256,6 +256,17 @@ def test_a_run_has_an_end() -> None:
     assert sum(isinstance(one, RunStoppedError) for one in got) == 590
 
 
+def test_who_is_told_to_stop_finishes_what_is_on_its_way() -> None:
+    async def work() -> list[LlmResponse | BaseException]:
+        paced = PacedModel(Site(in_half_a_second), Pace(in_flight=8))
+        asyncio.get_running_loop().call_later(0.7, paced.stop, RunStoppedError("stopped"))
+        return await all_of(paced, 100)
+
+    got = run(work())
+    assert sum(isinstance(one, LlmResponse) for one in got) == 16
+    assert sum(isinstance(one, RunStoppedError) for one in got) == 84
+
+
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_whoever_goes_away_leaves_the_place(data: st.DataObject) -> None:
