@@ -14,7 +14,8 @@ from curation.ids import nfc
 MAX_SENTENCE_WORDS = 40
 _VERBS = (
     "built|constructed|completed|commissioned|erected|established|opened|dedicated|founded|formed|"
-    "designed|created"
+    "designed|created|launched|introduced|inaugurated|consecrated|unveiled|invented|patented|published|"
+    "discovered|codified|produced"
 )
 _ORDINALS = (
     "first",
@@ -152,7 +153,7 @@ def _pattern(sentence: str, slot: Slot) -> _Found:
     match = slot.pattern.search(sentence) if slot.pattern else None
     if match is not None:
         groups = match.groupdict()
-        yield _spelled_out(groups.get("v") or groups.get("w") or ""), ""
+        yield _spelled_out(groups.get("v") or groups.get("w") or ""), groups.get("verb") or ""
 
 
 def _spelled_out(value: str) -> str:
@@ -188,9 +189,7 @@ def _person(sentence: str, _slot: Slot) -> _Found:
 
 
 def _country(sentence: str, _slot: Slot) -> _Found:
-    nouns = {name: name for name in table("places")["known"]["countries"]}
-    nouns |= {country.name: country.name for country in countries()}
-    found = _first(sentence, nouns)
+    found = _first(sentence, _nouns())
     if found:
         yield found[0], ""
         return
@@ -200,16 +199,33 @@ def _country(sentence: str, _slot: Slot) -> _Found:
         yield name.name, ""
 
 
+def _one_country(sentence: str, _slot: Slot) -> _Found:
+    """A lake on a border is in no one country: only a sentence that names a single one counts."""
+    named = set(_first(sentence, _country_words()))
+    if len(named) == 1:
+        yield named.pop(), ""
+
+
+def _place(sentence: str, slot: Slot) -> _Found:
+    yield from (_country(sentence, slot), _adjective(sentence, slot), _region(sentence, slot))[
+        0 if _first(sentence, _nouns()) else 1 if _first(sentence, _adjectives()) else 2
+    ]
+
+
+def _nationality(sentence: str, _slot: Slot) -> _Found:
+    words = "|".join(re.escape(word) for word in sorted(_adjectives(), key=len, reverse=True))
+    pattern = rf"\b(?:was|is) (?:an?|the) (?:[a-z-]+ ){{0,3}}(?:[A-Z][a-z]+-born )?({words})\b(?!-)"
+    for match in re.finditer(pattern, sentence):
+        yield _adjectives()[match[1]], ""
+
+
 def _adjective(sentence: str, _slot: Slot) -> _Found:
-    words = {country.adjective: country.name for country in countries()} | table("places")["aliases"]
-    yield from ((name, "") for name in _first(sentence, words))
+    yield from ((name, "") for name in _first(sentence, _adjectives()))
 
 
 def _region(sentence: str, _slot: Slot) -> _Found:
     regions = {region.removeprefix("the "): region for region in table("places")["known"]["regions"]}
-    names = {country.name: country.name for country in countries()}
-    names |= {name: name for name in table("places")["known"]["countries"]}
-    yield from ((name, "") for name in _first(sentence, regions | names))
+    yield from ((name, "") for name in _first(sentence, regions | _nouns()))
 
 
 def _city(sentence: str, _slot: Slot) -> _Found:
@@ -235,13 +251,26 @@ def _stands_in(sentence: str, city: str) -> bool:
 
 
 @cache
+def _nouns() -> dict[str, str]:
+    """Return the names of countries."""
+    names = [country.name for country in countries()] + table("places")["known"]["countries"]
+    return {name: name for name in names}
+
+
+@cache
+def _adjectives() -> dict[str, str]:
+    """Return the adjectives of countries, and other words for them, each with the country."""
+    places = table("places")
+    words = {country.adjective: country.name for country in countries()}
+    words |= places["known"]["adjectives"]
+    words |= places["aliases"]
+    return words
+
+
+@cache
 def _country_words() -> dict[str, str]:
     """Return the words by which a text names a country, each with the country."""
-    words = {country.name: country.name for country in countries()}
-    words |= {country.adjective: country.name for country in countries()}
-    words |= {name: name for name in table("places")["known"]["countries"]}
-    aliases: dict[str, str] = table("places")["aliases"]
-    return words | aliases
+    return _nouns() | _adjectives()
 
 
 def _first(sentence: str, words: dict[str, str]) -> list[str]:
@@ -258,6 +287,9 @@ _MINERS: dict[str, Callable[[str, Slot], _Found]] = {
     "century": _century,
     "person": _person,
     "country": _country,
+    "one_country": _one_country,
+    "place": _place,
+    "nationality": _nationality,
     "adjective": _adjective,
     "region": _region,
     "city": _city,

@@ -60,7 +60,7 @@ class UserSlot:
 
 @cache
 def table(name: str) -> dict[str, Any]:
-    """Return one of the TOML files (places, words, pools, hops, slots) as it stands."""
+    """Return one of the TOML files (places, words, pools, hops, slots, kinds) as it stands."""
     text = files("curation.drafting").joinpath("lexicons", f"{name}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
@@ -83,8 +83,14 @@ def word_list(name: str) -> tuple[tuple[re.Pattern[str], str], ...]:
 @cache
 def family_of(category: str) -> str:
     """Return the family of slots for a broad category, 'thing' when it has none of its own."""
+    return mapped_family(category) or "thing"
+
+
+@cache
+def mapped_family(category: str) -> str | None:
+    """Return the family of slots for a broad category, None for one that holds many kinds of things."""
     families: dict[str, list[str]] = table("slots")["families"]
-    return next((family for family, keys in families.items() if category in keys), "thing")
+    return next((family for family, keys in families.items() if category in keys), None)
 
 
 @cache
@@ -115,7 +121,7 @@ def _slot(family: str, row: dict[str, Any]) -> Slot:
 
 @cache
 def user_slots(kind: str) -> tuple[UserSlot, ...]:
-    """Return what a user can tell of an 'item' or a 'pet'."""
+    """Return what a user can tell of a thing: of an 'item', a 'pet', or by how they relate to it ('work')."""
     rows: dict[str, dict[str, str]] = table("slots")["user"][kind]
     return tuple(UserSlot(name, row["say"], row["ask"], row["swap"]) for name, row in rows.items())
 
@@ -133,29 +139,26 @@ def pool(name: str) -> tuple[str, ...]:
     return tuple(row if isinstance(row, str) else row[0] for row in rows)
 
 
+@cache
 def hop_answer(hop: str, value: str) -> str | None:
-    """Return the outside fact that a value leads to, None when it leads nowhere."""
-    if hop == "century_of_year":
-        return _century_of(value)
+    """Return the outside fact that a value leads to, as the text about it tells it; None for nowhere."""
     return _hops(hop).get(value)
 
 
 @cache
 def _hops(hop: str) -> dict[str, str]:
     if hop == "capital":
-        return {country.name: country.capital for country in countries()}
+        untold = table("places")["untold"]["countries"]
+        return {country.name: country.capital for country in countries() if country.name not in untold}
     if hop == "country_of_city":
-        return {city: country.name for country in countries() for city in (country.capital, *country.cities)}
-    if hop == "country_of_person":
-        return dict(table("pools")["people"])
+        untold = table("places")["untold"]["cities"]
+        cities = {city: land.name for land in countries() for city in (land.capital, *land.cities)}
+        return {city: country for city, country in cities.items() if city not in untold}
+    if hop == "nationality":
+        pools = table("pools")
+        return dict([*pools["people"], *pools["astronomer"], *pools["acquaintance"]])
     hops: dict[str, str] = table("hops")[hop]
     return hops
-
-
-def _century_of(year: str) -> str | None:
-    if not year.isdigit():
-        return None
-    return f"{ordinal((int(year) - 1) // 100 + 1)} century"
 
 
 def ordinal(number: int) -> str:

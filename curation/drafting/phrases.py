@@ -6,11 +6,28 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from curation.drafting.lexicon import family_of
+from curation.drafting.kinds import family as family_for
 
-_ALWAYS_THE = frozenset({"animal", "item"})
-_LOWER = frozenset({"animal", "item", "action", "colour", "shape"})
+_ALWAYS_THE = frozenset({"animal", "item", "instrument"})
+_LOWER = frozenset(
+    {
+        "animal",
+        "item",
+        "action",
+        "colour",
+        "shape",
+        "plant",
+        "instrument",
+        "dish",
+        "mineral",
+        "emotion",
+        "game",
+    }
+)
 _NO_PLURAL = ("ss", "us", "os", "is")
+_PLURAL = re.compile(r"\b(?:Mountains|Alps|Andes|Falls|Islands|Carpathians|Pyrenees|Rockies|Himalayas)$")
+_LATIN = re.compile(r"(?:idae|inae|formes|ptera|aceae|oidea)$")
+_HE, _SHE = re.compile(r"\b(?:he|his|him)\b", re.IGNORECASE), re.compile(r"\b(?:she|her)\b", re.IGNORECASE)
 _TAKES_THE = frozenset({"United States", "United Kingdom", "United Arab Emirates", "Netherlands"})
 _FORMS = {
     "is": ("is", "are"),
@@ -32,16 +49,26 @@ _FORMS = {
 }
 
 
+_PRONOUNS = {"he": ("He", "him", "His"), "she": ("She", "her", "Her")}
+
+
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A subject inside a sentence: 'the koala', 'Petra', 'the building in the image'."""
+    """A subject inside a sentence: 'the koala', 'Petra', 'the building in the image'.
+
+    pronoun: 'he', 'she', 'it', or 'name' for a person of whom that is not known.
+    """
 
     text: str
     plural: bool = False
+    pronoun: str = "it"
 
     def fill(self, template: str, **values: str) -> str:
         """Return a template of slots.toml with {x}, the verb forms, {v}, {a_v} and more filled in."""
         forms = {key: pair[self.plural] for key, pair in _FORMS.items()}
+        if self.pronoun != "it":
+            own = _PRONOUNS.get(self.pronoun, (self.text, self.text, f"{self.text}'s"))
+            forms |= dict(zip(("It", "it", "Its"), own, strict=True))
         if "v" in values:
             values["a_v"] = with_article(values["v"])
             values["v"] = f"the {values['v']}" if values["v"] in _TAKES_THE else values["v"]
@@ -76,13 +103,17 @@ def with_article(noun: str) -> str:
 def is_plural(name: str, family: str) -> bool:
     """Tell whether a name is a plural ('Scissors'); proper names count as singular."""
     lower = name.lower()
+    if family == "landform":
+        return _PLURAL.search(name) is not None
     return family in ("item", "animal") and lower.endswith("s") and not lower.endswith(_NO_PLURAL)
 
 
-def named(name: str, category: str, source_text: str) -> Phrase:
+def named(name: str, category: str, source_text: str, fine_type: str = "") -> Phrase:
     """Return how a text question names a subject, with the article that its source text uses."""
-    family = family_of(category)
+    family = family_for(category, fine_type, source_text)
     name = bare_name(name)
+    if family == "person":
+        return Phrase(name, pronoun=_pronoun(source_text))
     plural = is_plural(name, family)
     common = re.search(rf"\b[Aa]n? {re.escape(name.lower())}\b", source_text[:200]) is not None
     if (family in _LOWER or common) and not _proper(name, source_text):
@@ -94,11 +125,19 @@ def named(name: str, category: str, source_text: str) -> Phrase:
     if family == "shape":
         return Phrase(with_article(name))
     takes_the = (
-        family in _ALWAYS_THE or common or re.search(rf"\b[Tt]he {re.escape(name)}\b", source_text[:400])
+        (family in _ALWAYS_THE and not name[:1].isupper())
+        or common
+        or re.search(rf"\b[Tt]he {re.escape(name)}\b(?! [a-z]*(?:family|genus|order)\b)", source_text[:400])
     )
-    if takes_the and family not in ("action", "style"):
+    if takes_the and family not in ("action", "style", "emotion"):
         return Phrase(f"the {name}", plural)
     return Phrase(name, plural)
+
+
+def _pronoun(text: str) -> str:
+    """Return the pronoun that a text about a person uses most, 'name' when it uses none."""
+    he, she = len(_HE.findall(text)), len(_SHE.findall(text))
+    return "name" if he == she else "he" if he > she else "she"
 
 
 def shown(fine_type: str) -> Phrase:
@@ -109,4 +148,6 @@ def shown(fine_type: str) -> Phrase:
 def _proper(name: str, source_text: str) -> bool:
     """Tell whether the source writes a name with a capital inside sentences, as in 'the Komodo dragon'."""
     inside = re.search(rf"[a-z,] {re.escape(name)}\b", source_text)
-    return inside is not None and f" {name.lower()}" not in source_text
+    if f" {name.lower()}" in source_text:
+        return False
+    return inside is not None or _LATIN.search(name) is not None

@@ -39,8 +39,8 @@ def get(address: tuple[str, str], path: str, data: bytes | None = None) -> Any:
 def test_it_answers_from_the_prompt_alone(endpoint: tuple[str, str]) -> None:
     response = asyncio.run(OpenAIModel(*endpoint).complete(request()))
     assert "Jordan" in json.loads(response.text)["original_text"]
-    assert response.model == "rule-drafter/1"
-    assert get(endpoint, "/v1/models")["data"][0]["id"] == "rule-drafter/1"
+    assert response.model == "rule-drafter/2"
+    assert get(endpoint, "/v1/models")["data"][0]["id"] == "rule-drafter/2"
     assert get(endpoint, "/health") == {"status": "ok"}
 
 

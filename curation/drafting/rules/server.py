@@ -20,7 +20,7 @@ from curation.drafting.rules.drafter import MODEL_NAME, TooFewFactsError, answer
 from curation.drafting.rules.ledger import Ledger
 from curation.ids import canonical_json, sha256_json
 
-MAX_BODY_BYTES = 2_000_000
+MAX_BODY_BYTES = 40_000_000  # pictures come along, and are left aside
 _PATIENCE_SECONDS = 0.5
 
 
@@ -67,18 +67,19 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(404, "no such address")
 
     def do_POST(self) -> None:
-        """Answer a chat completion; it is in the ledger before it is sent."""
+        """Answer a chat completion or a response; it is in the ledger before it is sent."""
         body = self._body()
         if body is None or not self._allowed():
             return
-        if urlsplit(self.path).path != "/v1/chat/completions":
+        drafted = {"/v1/chat/completions": complete, "/v1/responses": respond}.get(urlsplit(self.path).path)
+        if drafted is None:
             self._fail(404, "no such address")
             return
         try:
             request = json.loads(body)
             metadata = request.get("metadata") or {}
             key = str(metadata.get("request_sha256") or sha256_json(request))
-            completion = complete(request, key)
+            completion = drafted(request, key)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             self._fail(
                 400, "the rule drafter reads rendered drafting prompts with a JSON schema, and nothing else"
@@ -124,15 +125,7 @@ def complete(request: dict[str, Any], key: str) -> dict[str, Any]:
     Raises KeyError, ValueError, TypeError, AttributeError or IndexError for what is no drafting request.
     """
     schema = request["response_format"]["json_schema"]["name"]
-    values = next(read_block(row["content"]) for row in request["messages"] if row["role"] == "user")
-    content: str | None = None
-    refusal: str | None = None
-    try:
-        content = canonical_json(answer(schema, values))
-    except TooFewFactsError as error:
-        refusal = str(error)
-    words = sum(len(str(row["content"]).split()) for row in request["messages"])
-    written = len((content or "").split())
+    content, refusal, read, written = _drafted(schema, request["messages"])
     return {
         "id": f"chatcmpl-{key[:24]}",
         "object": "chat.completion",
@@ -146,8 +139,68 @@ def complete(request: dict[str, Any], key: str) -> dict[str, Any]:
                 "message": {"role": "assistant", "content": content, "refusal": refusal},
             }
         ],
-        "usage": {"prompt_tokens": words, "completion_tokens": written, "total_tokens": words + written},
+        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
     }
+
+
+def respond(request: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the response for a request to the Responses API; the same request gives the same one.
+
+    Raises as complete() does.
+    """
+    schema = request["text"]["format"]["name"]
+    given = request["input"]
+    rows = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    content, refusal, read, written = _drafted(schema, rows)
+    part: dict[str, Any] = (
+        {"type": "refusal", "refusal": refusal}
+        if content is None
+        else {"type": "output_text", "text": content, "annotations": [], "logprobs": []}
+    )
+    message = {"type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    return {
+        "id": f"resp_{key[:24]}",
+        "object": "response",
+        "created_at": 0,
+        "model": MODEL_NAME,
+        "status": "completed",
+        "error": None,
+        "incomplete_details": None,
+        "metadata": request.get("metadata") or {},
+        "parallel_tool_calls": False,
+        "tool_choice": "none",
+        "tools": [],
+        "output": [{"id": f"msg_{key[:24]}", **message}],
+        "usage": {
+            "input_tokens": read,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": written,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": read + written,
+        },
+    }
+
+
+def _drafted(schema: str, messages: list[dict[str, Any]]) -> tuple[str | None, str | None, int, int]:
+    """Return the answer or the refusal, and how many words were read and written."""
+    texts = [_text(row["content"]) for row in messages]
+    values = next(
+        read_block(said) for row, said in zip(messages, texts, strict=True) if row["role"] == "user"
+    )
+    content: str | None = None
+    refusal: str | None = None
+    try:
+        content = canonical_json(answer(schema, values))
+    except TooFewFactsError as error:
+        refusal = str(error)
+    return content, refusal, sum(len(said.split()) for said in texts), len((content or "").split())
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    """Return the words of a message, in parts or not; rules see no pictures."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content if part["type"] in ("text", "input_text"))
 
 
 def main() -> None:

@@ -36,6 +36,12 @@ def counterfactual(fact: Fact, text: str, seed: str) -> str | None:
     return pick(options, seed, fact.slot.name) if options else None
 
 
+def leads(fact: Fact, text: str, seed: str) -> bool:
+    """Tell whether the value that a fact would be changed to leads on to an outside fact."""
+    value = counterfactual(fact, text, seed) if fact.slot.hop else None
+    return value is not None and leads_on(fact, value, text)
+
+
 def leads_on(fact: Fact, value: str, text: str) -> bool:
     """Tell whether a new value leads to an outside fact of its own that the text does not hold."""
     slot = fact.slot
