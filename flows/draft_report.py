@@ -11,11 +11,12 @@ from markupsafe import Markup, escape
 from curation.drafting.budget import dollars
 from curation.drafting.calls import DraftCall
 from curation.drafting.checks import NAMES
+from curation.drafting.judging import JudgeAgreement, Judgement, agreement_with_people
 from curation.drafting.repair import KeptDraft
 from curation.drafting.report import DraftReport, Standing, draft_report
-from curation.drafting.spending import Spending, spend_rows, spending
+from curation.drafting.spending import spend_rows, spending
 from curation.galleries.page import harmless, write_page
-from curation.records import Outcome
+from curation.records import Outcome, Verdict
 from flows.draft_charts import seconds_chart, ways_chart
 from flows.settings import Settings
 from flows.wiring import artefacts
@@ -38,11 +39,6 @@ def write_draft_report(settings: Settings) -> Path:
     out = settings.home / "galleries" / PAGE
     write_draft_page(out, report, calls)
     return out
-
-
-def draft_spending(settings: Settings) -> Spending:
-    """Return what the project has spent on answers: what `mmke draft spend` shows and budgets begin with."""
-    return spending(Responses(artefacts(settings)).all())
 
 
 def stored_calls(store: Store) -> list[DraftCall]:
@@ -113,4 +109,12 @@ def _report(settings: Settings, store: Store, calls: Sequence[DraftCall]) -> Dra
         for key, category, outcome, reason, detail in store.rows(_STANDING, [STAGE])
     ]
     drafts = [KeptDraft.model_validate(value) for value in store.payloads("draft").values()]
-    return draft_report(store.count(STAGE), standings, drafts, calls, NAMES, draft_spending(settings))
+    spent = spending(Responses(artefacts(settings)).all())
+    return draft_report(store.count(STAGE), standings, drafts, calls, NAMES, spent, _judges(store))
+
+
+def _judges(store: Store) -> list[JudgeAgreement]:
+    """Return how judges agree with people; tries without a picture lie beside their judgements."""
+    said = [value for value in store.payloads("judgement").values() if "matter" in value]
+    verdicts = [Verdict.model_validate(value) for value in store.payloads("verdict").values()]
+    return agreement_with_people([Judgement.model_validate(value) for value in said], verdicts)

@@ -10,6 +10,7 @@ from statistics import median
 
 from curation.drafting.calls import AnswerOutcome, DraftCall
 from curation.drafting.checks.finding import Finding
+from curation.drafting.judging import JudgeAgreement
 from curation.drafting.repair import KeptDraft
 from curation.drafting.spending import Spending
 from curation.errors import Reason
@@ -126,21 +127,6 @@ class ReasonRow:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeRow:
-    """How far a judge model agrees with people on the items that both judged; kappa: Cohen's, None undefined.
-
-    unscored: items that the judge did not judge soundly, which count for nothing.
-    """
-
-    judge: str
-    items: int
-    agree: int
-    kappa: float | None
-    unscored: int
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
 class DraftReport:
     """All that the drafting page shows; the same store gives the same report."""
 
@@ -154,7 +140,7 @@ class DraftReport:
     outcomes: Mapping[AnswerOutcome, int]
     reasons: tuple[ReasonRow, ...]
     spending: Spending = field(default_factory=Spending)
-    judges: tuple[JudgeRow, ...] = ()
+    judges: tuple[JudgeAgreement, ...] = ()
 
 
 def draft_report(
@@ -164,12 +150,13 @@ def draft_report(
     calls: Iterable[DraftCall],
     checks: Sequence[str],
     spending: Spending | None = None,
-    judges: Sequence[JudgeRow] = (),
+    judges: Sequence[JudgeAgreement] = (),
 ) -> DraftReport:
     """Return what came of drafting.
 
     count: of the draft stage. standings: of every subject in it. drafts: every draft that was kept, of any
     draw. calls: every question, the newest record of each request. checks: names of all checks, in order.
+    judges: how judge models agree with people.
     """
     stand = sorted(standings, key=lambda one: one.subject_id)
     made = sorted(drafts, key=lambda draft: (draft.item_id, draft.draw))

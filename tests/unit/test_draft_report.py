@@ -10,20 +10,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.drafting.report import DraftReport, JudgeRow, Standing, draft_report
+from curation.drafting.judging import JudgeAgreement, Judgement, JudgeVerdict
+from curation.drafting.report import DraftReport, Standing, draft_report
 from curation.drafting.spending import spending
 from curation.errors import Reason
-from curation.records import Outcome
+from curation.records import Outcome, VerdictState
 from flows.draft_report import marked, write_draft_page, write_draft_report
 from flows.settings import Settings
-from tests.samples import make_item
+from tests.samples import accepted, make_item
 from tests.unit.draft_reports import CHECKS, LEAK, call, counted, draft
 from tests.unit.galleries import Page
 from tests.unit.test_markup import HOSTILE
-from warehouse.store import open_store, outcome_event, record_event
+from warehouse.store import Event, open_store, outcome_event, record_event
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 SHOWN = {"svg", "g", "path", "defs", "clippath", "rect", "text", "use", "style", "title", "tspan", "metadata"}
+
+
+def agreement(**changes: Any) -> JudgeAgreement:
+    values: dict[str, Any] = {
+        "judge": "gpt-4.1",
+        "items": 12,
+        "unscored": 2,
+        "table": ((7, 1), (2, 2)),
+        "kappa": None,
+        "is_fit": False,
+        "said": "do not use this judge",
+    }
+    return JudgeAgreement(**(values | changes))
 
 
 def page(tmp_path: Path, report: DraftReport, calls: Any = ()) -> tuple[str, Page]:
@@ -45,7 +59,7 @@ def hostile(text: str) -> DraftReport:
     made = draft(1, 0, finding, item=item.model_copy(update=changed), category=text, detail=text)
     standing = Standing("subject-1", text, Outcome.REJECTED, text, text)
     asked = call(1, model=text, step=text, prompt_id=text, category=text, detail=text, drafter=text)
-    judge = JudgeRow(text, 3, 2, 0.5, 1, text)
+    judge = agreement(judge=text, said=text)
     return draft_report(counted(name_leaked=1), [standing], [made], [asked], CHECKS, None, [judge])
 
 
@@ -65,7 +79,7 @@ def test_the_numbers_are_on_the_page(tmp_path: Path) -> None:
         Standing("subject-3", "building", Outcome.PENDING),
     ]
     calls = [call(1), call(2)]
-    judge = JudgeRow("gpt-4.1", 12, 9, 0.41, 2, "fit to flag")
+    judge = agreement(kappa=0.41)
     lost = spending([("f" * 64, None, [Decimal("0.25")])])
     report = draft_report(
         counted(1, 1, name_leaked=1), stand, [draft(1), draft(2, 0, LEAK)], calls, CHECKS, lost, [judge]
@@ -91,6 +105,26 @@ def test_an_empty_report_is_a_page(tmp_path: Path) -> None:
     assert "Nothing was turned down." in read.text and "nothing was asked yet" in read.text
 
 
+def judged(number: int) -> list[Event]:
+    """Return verdicts of people and a judge who says the same, and a try that is no judgement."""
+    events = [Event("judgement", "try", {"task_key": "x", "probe_ids": ["I-Rel"]})]
+    for place in range(number):
+        is_good = place % 2 == 0
+        item = make_item(place)
+        words = accepted(item, VerdictState.APPROVED if is_good else VerdictState.REJECTED)
+        said = Judgement(
+            item_id=item.item_id,
+            task_key=item.task_key,
+            matter="judge_edit",
+            judge="gpt-4.1",
+            verdict=JudgeVerdict.SOUND if is_good else JudgeVerdict.FLAGGED,
+            reason=None,
+            choices=("sound", "sound"),
+        )
+        events += [record_event("verdict", item.item_id, words), record_event("judgement", str(place), said)]
+    return events
+
+
 def test_the_page_of_a_warehouse(tmp_path: Path) -> None:
     made = draft(2, 0, LEAK)
     with open_store(tmp_path) as store:
@@ -108,10 +142,12 @@ def test_the_page_of_a_warehouse(tmp_path: Path) -> None:
         ]
         store.append([*events, record_event("draft", made.key, made)])
         store.append([record_event("draft_call", "a", call(1))])
+        store.append(judged(20))
     written = write_draft_report(Settings(home=tmp_path))
     first = written.read_bytes()
     text = Page(first.decode()).text
-    assert "2 subjects = 1 kept + 1 rejected (name_leaked 1) + 0 pending." in text and "I-Rel-1 names it" in text
+    assert "2 subjects = 1 kept + 1 rejected (name_leaked 1) + 0 pending." in text
+    assert "I-Rel-1 names it" in text and "kappa 1.00 over 20 items" in text
     assert write_draft_report(Settings(home=tmp_path)).read_bytes() == first
 
 
