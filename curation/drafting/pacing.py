@@ -123,10 +123,6 @@ class PacedModel:
         """Send nothing more: who waits for a place or comes later gets this error; what is out comes back."""
         self._slots.stop(error)
 
-    def stop(self, error: ForgeError) -> None:
-        """Send nothing more: who waits, and who comes, gets this error; what is on its way comes to its end."""
-        self._slots.stop(error)
-
     async def complete(self, request: LlmRequest) -> LlmResponse:
         """Return the answer to a request, sent when there is room and again when that may help.
 
