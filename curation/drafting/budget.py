@@ -13,7 +13,7 @@ from curation.drafting.prices import Prices
 from curation.errors import LimitReachedError
 from curation.records import Usage
 
-MESSAGE_TOKENS = 32
+MESSAGE_TOKENS = 128
 """The most that an endpoint's chat template adds to one message, and once more to the whole."""
 
 DEFAULT_OUTPUT_TOKENS = 8_000

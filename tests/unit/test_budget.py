@@ -105,7 +105,7 @@ def test_never_over_the_cap_and_never_stuck(
 def test_a_request_waits_for_room_that_one_in_flight_frees() -> None:
     async def run() -> list[str]:
         said = []
-        money = budget("0.0005")
+        money = budget("0.0006")
         first = await money.reserve(request())
 
         async def second() -> None:
@@ -134,7 +134,7 @@ def test_what_does_not_fit_when_nothing_is_in_flight_is_refused_with_the_numbers
 
 def test_waiting_requests_are_refused_together_when_the_last_one_in_flight_takes_the_rest() -> None:
     async def run() -> list[object]:
-        money = budget("0.0004")
+        money = budget("0.0006")
         first = await money.reserve(request())
         waiting = [asyncio.create_task(money.reserve(request())) for _ in range(3)]
         await asyncio.sleep(0)
@@ -146,7 +146,7 @@ def test_waiting_requests_are_refused_together_when_the_last_one_in_flight_takes
 
 def test_a_cancelled_request_frees_its_place_and_its_money() -> None:
     async def run() -> Budget:
-        money = budget("0.0004")
+        money = budget("0.0006")
         first = await money.reserve(request())
         gone, waiting = (asyncio.create_task(money.reserve(request())) for _ in range(2))
         await asyncio.sleep(0)
