@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from curation.atomic import write_atomic, write_many_atomic
 from curation.drafting.llm import AnswerNote
 from curation.errors import IntegrityError, PrerequisiteError
-from curation.ids import canonical_json, sha256_bytes
+from curation.ids import sha256_bytes
 
 _HEX = frozenset("0123456789abcdef")
-_TRIES: TypeAdapter[tuple[Decimal | None, ...]] = TypeAdapter(tuple[Decimal | None, ...])
+_AMOUNT = TypeAdapter(Annotated[Decimal, Field(ge=0)])
 
 
 class Artefacts:
@@ -110,19 +112,26 @@ class Responses:
         )
 
     async def mark_sent(self, request_sha256: str, worst: Decimal | None = None) -> None:
-        """Note on disk, before it happens, that a request is going to be sent.
+        """Note, before it happens, that a request is going to be sent.
 
-        worst: the most that it can cost, in US dollars; None where nobody set prices.
+        worst: the most that it can cost, in US dollars; None where nobody set prices. The note outlives a
+        kill. It is not flushed by itself: where Linux flushes whole file systems, the next answer's flush
+        takes it along, so that a power cut loses the marks of a moment.
         """
-        tries = [*self.tries(request_sha256), worst]
-        await self._write({self._entry(request_sha256, ".sent"): _tries_json(tries)})
+        path = self._entry(request_sha256, ".sent")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.write(b"-\n" if worst is None else b"%s\n" % str(worst).encode())
+        except OSError as failure:
+            raise _no_room(failure) from failure
 
     async def unmark_sent(self, request_sha256: str) -> None:
         """Take back the last mark: that try was certainly not charged."""
         path = self._entry(request_sha256, ".sent")
-        tries = self.tries(request_sha256)[:-1]
-        if tries:
-            await self._write({path: _tries_json(tries)})
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        if len(lines) > 1:
+            os.truncate(path, sum(map(len, lines[:-1])))
         else:
             path.unlink(missing_ok=True)
 
@@ -137,11 +146,12 @@ class Responses:
         """
         path = self._entry(request_sha256, ".sent")
         try:
-            return _TRIES.validate_json(path.read_bytes())
+            lines = path.read_text("ascii").split()
+            return tuple(None if line == "-" else _AMOUNT.validate_python(line) for line in lines) or (None,)
         except FileNotFoundError:
             return ()
-        except ValidationError as error:
-            message = f"{path} is damaged: it holds no list of tries; delete it and run again"
+        except ValueError as error:
+            message = f"{path} is damaged: it holds no list of amounts; delete it and run again"
             raise IntegrityError(message) from error
 
     def all(self) -> Iterator[tuple[str, AnswerNote | None, tuple[Decimal | None, ...]]]:
@@ -173,8 +183,7 @@ class Responses:
             try:
                 await asyncio.to_thread(write_many_atomic, files)
             except OSError as failure:
-                message = f"cannot keep answers ({failure.strerror}); free some disk space and run again"
-                error = PrerequisiteError(message)
+                error = _no_room(failure)
             for _, done in batch:
                 if done.done():
                     continue
@@ -184,5 +193,5 @@ class Responses:
                     done.set_result(None)
 
 
-def _tries_json(tries: Sequence[Decimal | None]) -> bytes:
-    return canonical_json([None if worst is None else str(worst) for worst in tries]).encode()
+def _no_room(failure: OSError) -> PrerequisiteError:
+    return PrerequisiteError(f"cannot keep answers ({failure.strerror}); free some disk space and run again")

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
 from curation.errors import TransientError
-from curation.ids import sha256_bytes, sha256_json
+from curation.ids import canonical_json, sha256_bytes, sha256_json
 from curation.records import Record, Sha256, Usage
+
+REQUEST_REFUSED = "request_refused"
+"""The code under which we keep that an endpoint refuses one request whose form it takes from others."""
+
+REQUEST_TOO_LONG = "context_length_exceeded"
+"""The code under which we keep that a request is longer than the model takes."""
+
+_LONE = re.compile("[\ud800-\udfff]")
+_MOST_TOKENS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,8 @@ class AnswerNote(Record):
 
     answer: sha256 of the raw answer. at: when it was kept, UTC. seconds: from sending to the last byte; None
     for an answer out of a batch, or fetched after its run was killed. cost: in US dollars by the prices of
-    that day, None where nobody set prices. model, prompt_id: of the request.
+    that day, None where nobody set prices. model, prompt_id: of the request. cached_tokens, reasoning_tokens:
+    how many of the input and output tokens were so, 0 where the endpoint does not say.
     """
 
     answer: Sha256
@@ -84,6 +98,8 @@ class AnswerNote(Record):
     cost: Decimal | None = None
     seconds: float | None = None
     in_batch: bool = False
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +107,8 @@ class LlmResponse:
     """What came back.
 
     raw: the endpoint's answer as canonical JSON. text: unparsed, or the words of a refusal.
-    finish_reason: as in OpenAI's API (stop, length, content_filter), or 'refusal'. note: what is noted
-    beside it, None before it is kept.
+    finish_reason: as in Chat Completions (stop, length, content_filter), or 'refusal'; whichever the API.
+    note: what is noted beside it, None before it is kept.
     """
 
     raw: str
@@ -125,6 +141,27 @@ class Endpoint(LanguageModel, Protocol):
         ...
 
 
+_Mark = Callable[[], Awaitable[None]]
+_BEFORE_SENDING: ContextVar[_Mark | None] = ContextVar("before_sending", default=None)
+
+
+@contextmanager
+def before_sending(mark: _Mark) -> Iterator[None]:
+    """Have mark awaited right before a request of this task leaves, however long it waits for its turn."""
+    token = _BEFORE_SENDING.set(mark)
+    try:
+        yield
+    finally:
+        _BEFORE_SENDING.reset(token)
+
+
+async def about_to_send() -> None:
+    """Say that a request leaves now: an endpoint that charges awaits this before every one of them."""
+    mark = _BEFORE_SENDING.get()
+    if mark is not None:
+        await mark()
+
+
 class ResponseStore(Protocol):
     """Where raw answers lie, by request; what is awaited is durable when it returns."""
 
@@ -152,32 +189,103 @@ class ResponseStore(Protocol):
         """Tell whether a request may have been sent."""
         ...
 
+    def tries(self, request_sha256: str) -> Sequence[Decimal | None]:
+        """Return the most that each try may have cost; with an answer, one of them is the answer's."""
+        ...
+
+
+def raw_json(body: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return an endpoint's answer as it is kept: canonical JSON, escaped where UTF-8 has no words for it."""
+    text = canonical_json(body)
+    return _LONE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
 
 def read_response(raw: str) -> LlmResponse:
-    """Return an endpoint's chat completion without looking at its text.
+    """Return an endpoint's answer, of either API, without looking at its text.
 
-    raw: canonical JSON of the completion, or of an error object with which an endpoint declines a
-    request for its content. Raises TransientError when it is neither.
+    raw: a chat completion, a response of the Responses API, or an error object with which an endpoint
+    declines a request for its content. An answer without a message has the text ''. Raises TransientError
+    when it is none of them.
     """
     body = json.loads(raw)
-    if not isinstance(body, dict):
-        raise TransientError("the endpoint's answer is no chat completion")
-    if "error" in body:
+    if isinstance(body, dict) and isinstance(body.get("output"), list):
+        text, finish = _last_message(body)
+        return _response(raw, body, text, finish, ("input_tokens", "output_tokens"))
+    if isinstance(body, dict) and isinstance(body.get("choices"), list):
+        text, finish = _choice(body["choices"])
+        return _response(raw, body, text, finish, ("prompt_tokens", "completion_tokens"))
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        code = _plain(body["error"].get("code"))
+        if code == REQUEST_TOO_LONG:
+            return LlmResponse(raw, "", "length", "", "", Usage())
+        if code == REQUEST_REFUSED:
+            return LlmResponse(raw, "the endpoint refuses the request", "refusal", "", "", Usage())
         return LlmResponse(raw, "", "content_filter", "", "", Usage())
-    try:
-        choice = body["choices"][0]
-        message = choice["message"]
-        usage = body.get("usage") or {}
-        return LlmResponse(
-            raw=raw,
-            text=str(message.get("content") or message.get("refusal") or ""),
-            finish_reason="refusal" if message.get("refusal") else str(choice.get("finish_reason") or "stop"),
-            model=str(body.get("model") or ""),
-            response_id=str(body.get("id") or ""),
-            usage=Usage(
-                input_tokens=int(usage.get("prompt_tokens") or 0),
-                output_tokens=int(usage.get("completion_tokens") or 0),
-            ),
-        )
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise TransientError("the endpoint's answer is no chat completion") from error
+    raise TransientError("the endpoint's answer is no answer of a language model")
+
+
+def _choice(choices: list[Any]) -> tuple[str, str]:
+    """Return text and finish reason of a chat completion."""
+    choice = _mapping(choices[0] if choices else None)
+    message = _mapping(choice.get("message"))
+    if message.get("refusal"):
+        return _text(message["refusal"]), "refusal"
+    content = message.get("content")
+    text, finish = _parts(content) if isinstance(content, list) else (_text(content), "stop")
+    return text, _plain(choice.get("finish_reason")) or "stop" if finish == "stop" else finish
+
+
+def _last_message(body: dict[str, Any]) -> tuple[str, str]:
+    """Return text and finish reason of a response: its final answer, never a commentary before it."""
+    messages = [
+        item
+        for item in body["output"]
+        if isinstance(item, dict) and item.get("type") == "message" and item.get("phase") != "commentary"
+    ]
+    final = [item for item in messages if item.get("phase") == "final_answer"] or messages
+    content = final[-1].get("content") if final else []
+    text, finish = _parts(content if isinstance(content, list) else [])
+    if body.get("status") == "incomplete" and finish == "stop":
+        reason = _plain(_mapping(body.get("incomplete_details")).get("reason"))
+        finish = "content_filter" if reason == "content_filter" else "length"
+    return text, finish
+
+
+def _parts(content: list[Any]) -> tuple[str, str]:
+    """Return the joined text of a message's parts and 'stop', or the words of a refusal and 'refusal'."""
+    parts = [part for part in content if isinstance(part, dict)]
+    refused = [_text(part.get("refusal")) for part in parts if part.get("refusal")]
+    if refused:
+        return refused[0], "refusal"
+    return "".join(_text(part.get("text")) for part in parts), "stop"
+
+
+def _response(raw: str, body: dict[str, Any], text: str, finish: str, names: tuple[str, str]) -> LlmResponse:
+    usage = _mapping(body.get("usage"))
+    return LlmResponse(
+        raw=raw,
+        text=text,
+        finish_reason=finish,
+        model=_plain(body.get("model")),
+        response_id=_plain(body.get("id")),
+        usage=Usage(input_tokens=_count(usage.get(names[0])), output_tokens=_count(usage.get(names[1]))),
+    )
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    """Return text that every file can hold: half of a surrogate pair becomes the replacement character."""
+    return _LONE.sub("\ufffd", value) if isinstance(value, str) else ""
+
+
+def _plain(value: object) -> str:
+    """Return a name that the endpoint gives as one short line that is safe to show."""
+    return "".join(sign for sign in value[:200] if " " <= sign <= "~") if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int:
+    """Return a number of tokens; 0 for what is none."""
+    return value if type(value) is int and 0 <= value < _MOST_TOKENS else 0

@@ -1,152 +1,200 @@
-"""Adapter for every endpoint that speaks OpenAI's chat completions, by the openai client."""
+"""Adapter for every endpoint that speaks OpenAI's Chat Completions or Responses API, by the openai client."""
 
 from __future__ import annotations
 
-import base64
-import json
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from curation.drafting.llm import LlmRequest, LlmResponse, Message, read_response
-from curation.errors import PrerequisiteError, TransientError
-from curation.ids import canonical_json
+from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.llm import (
+    REQUEST_REFUSED,
+    LlmRequest,
+    LlmResponse,
+    about_to_send,
+    raw_json,
+    read_response,
+)
+from curation.drafting.openai_errors import DISLIKES, declined, disliked_field, error_of, in_our_words
+from curation.drafting.openai_http import Connection, Got, is_openais
+from curation.drafting.openai_wire import PATHS, Api, Form, body_of, simpler_forms
+from curation.errors import ForgeError, PrerequisiteError, TransientError, UnknownOutcomeError
 
-if TYPE_CHECKING:
-    from openai import APIStatusError
-
-TIMEOUT_SECONDS = 120.0
-_DECLINED = frozenset({"content_filter", "content_policy_violation"})
+_FORM_FIELDS = ("store", "metadata", "max_completion_tokens", "response_format", "json_schema", "json_object")
+_FIELDS = (*_FORM_FIELDS, "format", "temperature", "max_tokens", "max_output_tokens", "input", "messages")
+_NO_ENDPOINT = (
+    "the endpoint does not answer like a language model: set OPENAI_BASE_URL to an OpenAI-compatible endpoint"
+)
+# Some requests are refused for what is in them; when nothing else comes, it is not the requests.
+_REFUSED_IN_A_ROW = 10
+_NO_LIST = frozenset({400, 401, 403, 404, 405, 422, 501})
 
 
 class OpenAIModel:
-    """The Endpoint port over HTTP: one request is one try, who calls decides about another."""
+    """The Endpoint port over HTTP: one request is one try, who calls decides about another.
 
-    def __init__(self, base_url: str | None, api_key: str) -> None:
+    What the endpoint knows of the API is found out by trying: JSON schema, then a JSON object, then neither;
+    storing under our hash, or not. What worked is remembered for as long as this lives, schema by schema. A
+    refusal of content is an answer and changes nothing in that. Use one in one event loop.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None,
+        api_key: str,
+        settings: LlmSettings | None = None,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
         """Prepare a client; base_url None means OpenAI's own.
 
-        Raises PrerequisiteError when the key is empty.
+        warn: told in one line when the endpoint begins to answer as another model than before. Raises
+        PrerequisiteError when key or address cannot be used.
         """
-        if not api_key.strip():
-            raise PrerequisiteError("there is no API key for the language model: set OPENAI_API_KEY")
-        from openai import AsyncOpenAI
-
-        self._client = AsyncOpenAI(
-            base_url=base_url, api_key=api_key.strip(), max_retries=0, timeout=TIMEOUT_SECONDS
-        )
-        self._knows_schemas = True
-
-    async def complete(self, request: LlmRequest) -> LlmResponse:
-        """Send a request with its JSON schema; once more without when the endpoint knows no schemas.
-
-        Raises TransientError when the endpoint does not answer for now, PrerequisiteError for a refused key,
-        an unknown model or an endpoint that is none.
-        """
-        from openai import APIStatusError
-
-        try:
-            if self._knows_schemas:
-                answer = await self._with_schema(request)
-                if answer is not None:
-                    return read_response(answer)
-            answer = await self._send(_body(request))
-            self._knows_schemas = False
-            return read_response(answer)
-        except APIStatusError as error:
-            return read_response(_declined(error) or _translate(error))
-
-    async def recover(self, request: LlmRequest) -> LlmResponse | None:
-        """Return the stored completion whose metadata bears the request's hash, None when there is none."""
-        from openai import APIConnectionError, APIStatusError
-
-        try:
-            answer = await self._client.chat.completions.with_raw_response.list(
-                metadata={"request_sha256": request.request_sha256}, limit=1
-            )
-            rows = json.loads(answer.content).get("data") or []
-            return read_response(canonical_json(rows[0])) if rows else None
-        except APIConnectionError:
-            raise TransientError("the language model cannot be reached") from None
-        except APIStatusError as error:
-            # Endpoints without stored completions, and keys that may not list them, keep nothing for us.
-            if error.status_code in (400, 403, 404, 405, 422, 501):
-                return None
-            _translate(error)
-        except (ValueError, AttributeError):
-            return None
+        self._settings = settings or LlmSettings()
+        self._warn = warn
+        is_own = is_openais(base_url)
+        wanted = self._settings.api
+        self.api: Api = ("responses" if is_own else "chat") if wanted == "auto" else wanted
+        self._connection = Connection(base_url, api_key, self._settings.timeout_seconds)
+        self._form = Form(stores=self._settings.store)
+        self._proven: dict[str, Form] = {}
+        self._refused = 0
+        self._answered_as: dict[str, str] = {}
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._connection.aclose()
 
-    async def _with_schema(self, request: LlmRequest) -> str | None:
-        """Return the raw answer, None when the endpoint dislikes the form of the request."""
-        from openai import BadRequestError, UnprocessableEntityError
+    async def complete(self, request: LlmRequest) -> LlmResponse:
+        """Send a request, in simpler forms too until one is taken where the endpoint is not known yet.
 
-        try:
-            return await self._send(_body(request) | _extras(request))
-        except (BadRequestError, UnprocessableEntityError) as error:
-            return _declined(error)
+        Raises RateLimitedError and TransientError (not charged), UnknownOutcomeError (perhaps charged),
+        LimitReachedError for an account that is used up, PrerequisiteError for a refused key, an unknown
+        model or an endpoint that is none.
+        """
+        got: Got | None = None
+        for form in self._forms(request.schema_name):
+            if got is not None and not _may_help(got, form, self.api):
+                continue
+            got = await self._post(request, form)
+            if got.status not in DISLIKES or declined(error_of(got.body)) is not None:
+                response = self._read(got)
+                self._remember(request, response, form, is_form=got.status == 200)
+                return response
+            if request.schema_name in self._proven:
+                break
+        assert got is not None  # noqa: S101 - there is a first form
+        self._refused += 1
+        if self._proven and self._refused < _REFUSED_IN_A_ROW:
+            return read_response(raw_json({"error": {"code": REQUEST_REFUSED}}))
+        error = error_of(got.body)
+        raise in_our_words(got.status, error, got.headers, disliked_field(error, _FIELDS))
 
-    async def _send(self, body: dict[str, Any]) -> str:
-        from openai import APIConnectionError
+    async def recover(self, request: LlmRequest) -> LlmResponse | None:
+        """Return the stored completion whose metadata bears the request's hash, None when there is none.
 
-        try:
-            answer = await self._client.chat.completions.with_raw_response.create(**cast("Any", body))
-            return canonical_json(json.loads(answer.content))
-        except APIConnectionError:
-            # The client's own message may hold the address with its credentials.
-            raise TransientError("the language model cannot be reached, or not in time") from None
-        except ValueError:
-            raise PrerequisiteError(
-                "the endpoint does not answer with JSON: set OPENAI_BASE_URL to an OpenAI-compatible endpoint"
-            ) from None
+        The Responses API has no list of what it stores, so it gives none back. Errors as of complete.
+        """
+        if self.api == "responses" or not self._form.stores:
+            return None
+        query = {"metadata[request_sha256]": request.request_sha256, "limit": "1"}
+        got = await self._connection.get(PATHS["chat"], query)
+        if got.status in _NO_LIST:
+            # Endpoints without stored completions, and keys that may not list them, keep nothing for us.
+            return None
+        if got.status != 200:
+            raise in_our_words(got.status, error_of(got.body), got.headers)
+        rows = got.body.get("data") if isinstance(got.body, dict) else None
+        if not isinstance(rows, list) or not rows or not _is_answer(rows[0]):
+            return None
+        metadata = rows[0].get("metadata")
+        if isinstance(metadata, dict) and metadata.get("request_sha256") != request.request_sha256:
+            return None  # an endpoint that lists without regard to what we asked for
+        return read_response(_raw(rows[0]))
+
+    def body(self, request: LlmRequest) -> dict[str, Any]:
+        """Return the body of a request in the form that the endpoint is known, or hoped, to take."""
+        return body_of(request, self.api, self._proven.get(request.schema_name, self._form))
+
+    def _forms(self, schema_name: str) -> Iterator[Form]:
+        known = self._proven.get(schema_name)
+        if known is not None:
+            yield known
+            return
+        yield self._form
+        yield from simpler_forms(self._form, self.api)
+
+    def _remember(self, request: LlmRequest, response: LlmResponse, form: Form, *, is_form: bool) -> None:
+        if is_form:
+            self._refused = 0
+            self._form = self._proven[request.schema_name] = form
+        before = self._answered_as.get(request.model)
+        if response.model and response.model != before:
+            self._answered_as[request.model] = response.model
+            if before is not None and self._warn is not None:
+                self._warn(
+                    f"the endpoint answered as {before} and answers as {response.model} now; "
+                    "drafts of this run are of both"
+                )
+
+    async def _post(self, request: LlmRequest, form: Form) -> Got:
+        body = body_of(request, self.api, form)
+        await about_to_send()
+        return await self._connection.post(PATHS[self.api], body, request.request_sha256)
+
+    def _read(self, got: Got) -> LlmResponse:
+        """Return the answer in what came back, or raise what it means."""
+        error = error_of(got.body)
+        if got.status == 200 and _is_answer(got.body):
+            failure = _failed(got)
+            if failure is None:
+                return read_response(_raw(got.body))
+            raise failure
+        code = declined(error)
+        if code is not None:
+            return read_response(raw_json({"error": {"code": code}}))
+        if got.status == 200:
+            inner = error.get("code") if isinstance(error, dict) else None
+            if isinstance(inner, int) and 400 <= inner < 600:  # as some proxies wrap the error behind them
+                raise in_our_words(inner, error, got.headers)
+            if self._proven:
+                raise UnknownOutcomeError("the endpoint's answer cannot be read: it may have been charged")
+            raise PrerequisiteError(_NO_ENDPOINT)
+        raise in_our_words(got.status, error, got.headers)
 
 
-def _body(request: LlmRequest) -> dict[str, Any]:
-    return {
-        "model": request.model,
-        "messages": [_message(message) for message in request.messages],
-        **request.parameters,
-    }
+def _raw(body: Any) -> str:  # noqa: ANN401 - any JSON value
+    try:
+        return raw_json(body)
+    except (ValueError, RecursionError):
+        message = "the endpoint's answer cannot be kept as JSON: it may have been charged"
+    raise UnknownOutcomeError(message)
 
 
-def _extras(request: LlmRequest) -> dict[str, Any]:
-    """Return what not every endpoint knows: the schema, and storing by our own hash for recovery."""
-    schema = {"name": request.schema_name, "schema": request.schema, "strict": True}
-    return {
-        "response_format": {"type": "json_schema", "json_schema": schema},
-        "store": True,
-        "metadata": {"request_sha256": request.request_sha256},
-    }
+def _is_answer(body: object) -> bool:
+    return isinstance(body, dict) and any(isinstance(body.get(name), list) for name in ("choices", "output"))
 
 
-def _message(message: Message) -> dict[str, Any]:
-    if not message.images:
-        return {"role": message.role, "content": message.text}
-    parts: list[dict[str, Any]] = [{"type": "text", "text": message.text}]
-    for image in message.images:
-        address = "data:image/jpeg;base64," + base64.b64encode(image.data).decode("ascii")
-        parts.append({"type": "image_url", "image_url": {"url": address}})
-    return {"role": message.role, "content": parts}
+def _failed(got: Got) -> ForgeError | None:
+    """Return the error for a response whose status says that there is no answer in it, else None."""
+    status = got.body.get("status")
+    if not isinstance(got.body.get("output"), list) or status not in ("failed", "cancelled"):
+        return None
+    error = error_of(got.body)
+    if declined(error) is not None:
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    if code == "rate_limit_exceeded":
+        return in_our_words(429, error, got.headers)
+    return TransientError("the language model failed while it answered")
 
 
-def _declined(error: APIStatusError) -> str | None:
-    """Return the raw answer when the endpoint declined the content, None when it disliked the form."""
-    return canonical_json({"error": {"code": error.code}}) if error.code in _DECLINED else None
-
-
-def _translate(error: APIStatusError) -> NoReturn:
-    """Raise our error for an HTTP status; the endpoint's own words may quote the key and are left out."""
-    status = error.status_code
-    if status in (401, 403):
-        raise PrerequisiteError(
-            f"the language model refuses the key (HTTP {status}): set OPENAI_API_KEY to one that it knows"
-        ) from None
-    if status == 404:
-        raise PrerequisiteError(
-            "the endpoint knows no such model or address (HTTP 404): set the model name and OPENAI_BASE_URL"
-        ) from None
-    if status in (408, 409, 429) or status >= 500:
-        raise TransientError(f"the language model answers HTTP {status} for now") from None
-    raise PrerequisiteError(
-        f"the endpoint refuses the request (HTTP {status}): set a model that takes such chat completions"
-    ) from None
+def _may_help(got: Got, form: Form, api: Api) -> bool:
+    """Tell whether a form leaves out what the endpoint says it dislikes; True where it does not say."""
+    disliked = disliked_field(error_of(got.body), _FORM_FIELDS)
+    if disliked in ("store", "metadata"):
+        return form.stores is None
+    if disliked == "max_completion_tokens":
+        return form.old_limit or api == "responses"
+    if disliked in ("response_format", "json_schema"):
+        return form.structure != "json_schema"
+    return disliked != "json_object" or form.structure == "none"

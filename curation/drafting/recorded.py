@@ -1,42 +1,139 @@
-"""Keeps every paid answer before anybody reads it, and asks for none twice."""
+"""Keeps every paid answer before anybody reads it, asks for none twice and spends no more than it may."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
-from curation.drafting.llm import AnswerNote, Endpoint, LlmRequest, LlmResponse, ResponseStore, read_response
-
+from curation.drafting.budget import Budget
+from curation.drafting.llm import (
+    AnswerNote,
+    Endpoint,
+    LlmRequest,
+    LlmResponse,
+    ResponseStore,
+    before_sending,
+    read_response,
+)
+from curation.errors import ForgeError, UnknownOutcomeError
 
 class RecordedModel:
-    """A model whose answers are kept; nothing is paid twice, not even after a kill before the save."""
+    """A model whose answers are kept; nothing is paid twice, not even after a kill before the save.
 
-    def __init__(self, inner: Endpoint, store: ResponseStore) -> None:
-        """Wrap an endpoint with a store."""
+    The mark that a request may be charged is on disk before the request leaves (which the innermost endpoint
+    tells by `about_to_send`), the answer before anybody parses it. The same request, asked at once by two,
+    is sent once. Refusals are kept like all answers; a request with another draw is another request.
+    """
+
+    def __init__(self, inner: Endpoint, store: ResponseStore, budget: Budget | None = None) -> None:
+        """Wrap an endpoint with a store; budget None spends without limit, and notes no costs."""
         self._inner = inner
         self._store = store
+        self._budget = budget
+        self._under_way: dict[str, asyncio.Future[None]] = {}
 
     async def complete(self, request: LlmRequest) -> LlmResponse:
-        """Return the kept answer, else the one that the endpoint remembers, else a new one, kept first."""
+        """Return the kept answer, else the one that the endpoint remembers, else a new one, kept first.
+
+        Raises LimitReachedError when the budget has no room, and what the endpoint raises. After an
+        UnknownOutcomeError, or when this is cancelled with the request on its way, the request counts as
+        perhaps charged: the next time the endpoint is asked first whether it remembers the answer.
+        """
         key = request.request_sha256
-        kept = self._store.get(key)
-        if kept is not None:
-            return replace(read_response(kept.decode("utf-8")), note=self._store.note(key))
-        response = await self._inner.recover(request) if self._store.sent(key) else None
-        if response is None:
-            await self._store.mark_sent(key)
-            response = await self._inner.complete(request)
-        note = note_on(request, response)
-        await self._store.put(key, response.raw.encode("utf-8"), note)
+        while (other := self._under_way.get(key)) is not None:
+            await asyncio.wait([other])
+        with self._alone(key):
+            kept = self._store.get(key)
+            if kept is not None:
+                return replace(read_response(kept.decode("utf-8")), note=self._store.note(key))
+            if self._store.sent(key):
+                found = await self._inner.recover(request)
+                if found is not None:
+                    cost = self._budget.cost(request.model, found.usage) if self._budget else None
+                    return await self._keep(request, found, note_on(request, found, cost=cost))
+            return await self._ask(request)
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        turn = asyncio.get_running_loop().create_future()
+        self._under_way[key] = turn
+        try:
+            yield
+        finally:
+            del self._under_way[key]
+            turn.set_result(None)
+
+    async def _ask(self, request: LlmRequest) -> LlmResponse:
+        held = await self._budget.reserve(request) if self._budget else None
+        key, is_marked, began = request.request_sha256, False, time.monotonic()
+
+        async def mark() -> None:
+            nonlocal is_marked, began
+            if not is_marked:  # what is asked again after a refusal was not charged before
+                is_marked = True
+                await self._store.mark_sent(key, held.worst if held else None)
+            began = time.monotonic()
+
+        try:
+            with before_sending(mark):
+                response = await self._inner.complete(request)
+        except BaseException as error:
+            if isinstance(error, UnknownOutcomeError):
+                await mark()
+            elif isinstance(error, ForgeError) and is_marked:  # our errors but one say: not charged
+                await self._store.unmark_sent(key)
+                is_marked = False
+            if self._budget and held:
+                (self._budget.lost if is_marked else self._budget.release)(held)
+            raise
+        seconds = time.monotonic() - began
+        cost = self._budget.settle(held, response.usage) if self._budget and held else None
+        return await self._keep(request, response, note_on(request, response, cost=cost, seconds=seconds))
+
+    async def _keep(self, request: LlmRequest, response: LlmResponse, note: AnswerNote) -> LlmResponse:
+        await self._store.put(request.request_sha256, response.raw.encode("utf-8"), note)
         return replace(response, note=note)
 
 
-def note_on(request: LlmRequest, response: LlmResponse) -> AnswerNote:
-    """Return what to note beside an answer that came just now."""
+def note_on(
+    request: LlmRequest,
+    response: LlmResponse,
+    *,
+    cost: Decimal | None = None,
+    seconds: float | None = None,
+    in_batch: bool = False,
+) -> AnswerNote:
+    """Return what to note beside an answer that came just now; cost, seconds, in_batch: as in AnswerNote."""
+    cached, reasoning = _token_details(response.raw)
     return AnswerNote(
         answer=response.sha256,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         model=request.model,
         prompt_id=request.prompt_id,
         usage=response.usage,
+        cost=cost,
+        seconds=None if seconds is None else round(seconds, 3),
+        in_batch=in_batch,
+        cached_tokens=cached,
+        reasoning_tokens=reasoning,
     )
+
+
+def _token_details(raw: str) -> tuple[int, int]:
+    """Return how many input tokens came out of the endpoint's cache, and how many were spent on reasoning."""
+    usage = json.loads(raw).get("usage")
+    found = []
+    for names, detail in (
+        (("prompt_tokens_details", "input_tokens_details"), "cached_tokens"),
+        (("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"),
+    ):
+        tables = [usage.get(name) for name in names] if isinstance(usage, dict) else []
+        counts = [table.get(detail) for table in tables if isinstance(table, dict)]
+        found.append(next((count for count in counts if type(count) is int and 0 <= count < 10**9), 0))
+    return found[0], found[1]

@@ -13,12 +13,17 @@ from curation.drafting.openai_model import OpenAIModel
 from curation.drafting.recorded import RecordedModel
 from curation.drafting.rules.process import rule_endpoint
 from tests.drafts import FakeModel, Store, request
+from tests.llm_server import KEY, LlmServer
 
 
-@pytest.fixture(params=["http", "memory"])
+@pytest.fixture(params=["rules", "scripted", "memory"])
 def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Endpoint]:
     if request.param == "memory":
         yield FakeModel()
+        return
+    if request.param == "scripted":
+        with LlmServer() as server:
+            yield OpenAIModel(server.base_url, KEY)
         return
     with rule_endpoint(tmp_path / "ledger.jsonl") as (url, key):
         yield OpenAIModel(url, key)

@@ -10,7 +10,7 @@ import pytest
 
 from curation.atomic import write_atomic, write_many_atomic
 from curation.drafting.llm import AnswerNote
-from curation.errors import IntegrityError
+from curation.errors import IntegrityError, PrerequisiteError
 from curation.ids import sha256_bytes
 from warehouse.artefacts import Artefacts, Responses
 
@@ -109,3 +109,33 @@ def test_a_damaged_note_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"{}")
     with pytest.raises(IntegrityError, match="delete it"):
         Responses(Artefacts(tmp_path)).get("d" * 64)
+
+
+@pytest.mark.parametrize("data", [b"NaN\n", b"-1\n", b"much\n", b"\xff\n"])
+def test_a_damaged_mark_is_named(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "responses" / "dd" / f"{'d' * 64}.sent"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match="delete it"):
+        Responses(Artefacts(tmp_path)).tries("d" * 64)
+
+
+def test_a_mark_that_a_power_cut_left_empty_is_a_try(tmp_path: Path) -> None:
+    path = tmp_path / "responses" / "dd" / f"{'d' * 64}.sent"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert Responses(Artefacts(tmp_path)).tries("d" * 64) == (None,)
+
+
+def test_a_full_disk_is_told_to_all_who_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: dict[Path, bytes]) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("warehouse.artefacts.write_many_atomic", full)
+    responses = Responses(Artefacts(tmp_path))
+
+    async def keep() -> list[object]:
+        waiting = [responses.put(f"{n:064x}", b"x", note(b"x")) for n in range(5)]
+        return list(await asyncio.gather(*waiting, return_exceptions=True))
+
+    assert [type(one) for one in asyncio.run(keep())] == [PrerequisiteError] * 5

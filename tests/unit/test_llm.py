@@ -1,58 +1,15 @@
-"""The recording: nothing asked twice, kept before read, recovered after a kill; and request hashes."""
+"""Request hashes, and answers of both APIs told apart whatever they hold."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import pytest
 
-from curation.drafting.llm import ImagePart, Message, read_response
-from curation.drafting.recorded import RecordedModel
+from curation.drafting.llm import REQUEST_REFUSED, ImagePart, Message, raw_json, read_response
 from curation.errors import TransientError
 from curation.ids import canonical_json
-from tests.drafts import FakeModel, Store, body, request
-
-
-def test_an_answer_is_asked_for_once() -> None:
-    model, store = FakeModel(), Store()
-    recorded = RecordedModel(model, store)
-    assert asyncio.run(recorded.complete(request())) == asyncio.run(recorded.complete(request()))
-    assert len(model.asked) == 1
-
-
-def test_the_raw_answer_is_kept_whatever_it_is() -> None:
-    store = Store()
-    asyncio.run(RecordedModel(FakeModel(body("no JSON at all")), store).complete(request()))
-    assert store.answers[request().request_sha256] == canonical_json(body("no JSON at all")).encode()
-
-
-def test_the_intent_is_on_disk_before_the_request_is_sent() -> None:
-    store = Store()
-
-    class Dying(FakeModel):
-        async def complete(self, request: object) -> object:  # type: ignore[override]
-            assert store.marks
-            raise TransientError("gone")
-
-    with pytest.raises(TransientError):
-        asyncio.run(RecordedModel(Dying(), store).complete(request()))
-    assert not store.answers
-
-
-def test_an_answer_that_was_given_but_not_kept_is_fetched_not_asked_for() -> None:
-    model, store = FakeModel(), Store()
-    given = asyncio.run(model.complete(request()))
-    asyncio.run(store.mark_sent(request().request_sha256))
-    assert asyncio.run(RecordedModel(model, store).complete(request())) == given
-    assert len(model.asked) == 1
-
-
-def test_a_request_that_never_arrived_is_sent_again() -> None:
-    model, store = FakeModel(), Store()
-    asyncio.run(store.mark_sent(request().request_sha256))
-    asyncio.run(RecordedModel(model, store).complete(request()))
-    assert len(model.asked) == 1
+from tests.drafts import body, request
 
 
 def test_the_hash_covers_all_that_decides_an_answer() -> None:
@@ -78,7 +35,81 @@ def test_refusals_filters_and_cuts_are_told_apart() -> None:
     assert read_response('{"error":{"code":"content_filter"}}').finish_reason == "content_filter"
 
 
-@pytest.mark.parametrize("raw", ["[]", "{}", '{"choices":[]}', '{"choices":[{"message":7}]}'])
+@pytest.mark.parametrize("raw", ["[]", "{}", '"text"', '{"choices":7}'])
 def test_what_is_no_completion_is_transient(raw: str) -> None:
     with pytest.raises(TransientError):
         read_response(raw)
+
+
+def response(*output: object, **more: object) -> str:
+    usage = {"input_tokens": 3, "output_tokens": 5}
+    return canonical_json({"id": "r", "model": "m", "output": list(output), "usage": usage} | more)
+
+
+def message(text: str, phase: str | None = None) -> dict[str, object]:
+    part = {"type": "output_text", "text": text}
+    return {"type": "message", "role": "assistant", "phase": phase, "content": [part]}
+
+
+def test_the_final_message_of_several_is_read() -> None:
+    plan, last = message("a plan", "commentary"), message("{}", "final_answer")
+    reasoning = {"type": "reasoning", "summary": []}
+    assert read_response(response(reasoning, plan, last, message("bye", "commentary"))).text == "{}"
+    assert read_response(response(message("first"), message("last"))).text == "last"
+    assert read_response(response(plan, reasoning)).text == ""
+    assert read_response(response(last)).usage.output_tokens == 5
+
+
+def test_an_incomplete_response_says_why() -> None:
+    cut, filtered = ({"reason": reason} for reason in ("max_output_tokens", "content_filter"))
+    for details, finish in ((cut, "length"), (filtered, "content_filter"), (None, "length")):
+        raw = response(message("{"), status="incomplete", incomplete_details=details)
+        assert read_response(raw).finish_reason == finish
+
+
+def test_a_refused_request_is_an_answer_of_its_own() -> None:
+    assert read_response(f'{{"error":{{"code":"{REQUEST_REFUSED}"}}}}').finish_reason == "refusal"
+    assert read_response('{"error":{"code":"context_length_exceeded"}}').finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"choices":[]}',
+        '{"choices":[{"message":7}]}',
+        '{"choices":[7],"usage":[],"model":{"a":1},"id":7}',
+        '{"choices":[{"message":{"content":[7,{"text":7}]},"finish_reason":["x"]}]}',
+        '{"output":[7,{"type":"message","content":7}],"status":[],"incomplete_details":7}',
+        '{"output":[],"error":{"code":"x"}}',
+    ],
+)
+def test_an_answer_without_a_message_is_empty(raw: str) -> None:
+    found = read_response(raw)
+    assert (found.text, found.finish_reason) == ("", "stop")
+
+
+@pytest.mark.parametrize("count", [-1, "7", 7.5, True, 10**12, None])
+def test_a_count_of_tokens_that_is_none_is_zero(count: object) -> None:
+    raw = canonical_json(body("{}") | {"usage": {"prompt_tokens": count, "completion_tokens": 2}})
+    assert read_response(raw).usage.input_tokens == 0
+
+
+def test_content_in_parts_is_joined_and_a_refusal_among_them_wins() -> None:
+    parts = [{"type": "text", "text": "{"}, {"type": "text", "text": "}"}]
+    choice = {"finish_reason": "length", "message": {"content": parts}}
+    found = read_response(canonical_json({"choices": [choice]}))
+    assert (found.text, found.finish_reason) == ("{}", "length")
+    choice["message"] = {"content": [*parts, {"type": "refusal", "refusal": "no"}]}
+    found = read_response(canonical_json({"choices": [choice]}))
+    assert (found.text, found.finish_reason) == ("no", "refusal")
+
+
+def test_a_name_that_an_endpoint_gives_is_one_plain_line() -> None:
+    raw = raw_json(body("{}") | {"model": "m\x1b[31m\n\u202e" + "x" * 500})
+    assert read_response(raw).model == "m[31m" + "x" * 192
+
+
+def test_what_utf8_cannot_hold_is_escaped_in_the_raw_answer() -> None:
+    raw = raw_json(body("a \ud800 b \\ud800"))
+    assert raw.encode("utf-8")
+    assert read_response(raw).text == "a \ufffd b \\ud800"
