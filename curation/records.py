@@ -442,17 +442,26 @@ class StageCount(Record):
     pending: int
 
 
+class Coefficient(Record):
+    """A measure of agreement with its 95 % bootstrap interval; None where it is undefined."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 class AgreementRow(Record):
     """How far annotators agree on one control of the interface, over the things that two or more judged.
 
-    raw: share of pairs that agree. alpha: Krippendorff's, nominal. ac1: Gwet's. low, high: 95 % bootstrap
-    interval of alpha. None where undefined (all votes equal, or fewer than two things).
+    part: "all", a category, or an annotator with all others. raw: share of pairs of votes that agree. kappa:
+    Cohen's, the mean over pairs of annotators by how much both judged (Light 1971). alpha: Krippendorff's,
+    nominal. ac1: Gwet's.
     """
 
     control: str
+    part: str = "all"
     things: int
-    raw: float | None
-    alpha: float | None
-    low: float | None
-    high: float | None
-    ac1: float | None
+    raw: Coefficient = Coefficient()
+    kappa: Coefficient = Coefficient()
+    alpha: Coefficient = Coefficient()
+    ac1: Coefficient = Coefficient()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from curation.records import AgreementRow, StageCount
+from curation.records import AgreementRow, Coefficient, StageCount
 
 OUT = Console(highlight=False, width=None)
 ERR = Console(stderr=True, highlight=False)
 LINE_SECONDS = 5.0
+_ACTING = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 
 
 @contextmanager
@@ -64,14 +66,22 @@ def _now_and_then() -> Callable[[str], None]:
     return line
 
 
+def inert(text: str) -> str:
+    """Return text without what acts in a terminal: escapes, other control and format characters, surrogates."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in _ACTING and char not in "\n\t" else char
+        for char in text
+    )
+
+
 def say(text: str) -> None:
     """Write one plain line of progress to standard error; text from outside is never read as markup."""
-    ERR.print(text, markup=False, soft_wrap=True)
+    ERR.print(inert(text), markup=False, soft_wrap=True)
 
 
 def say_result(text: str) -> None:
     """Write one plain line of a result to standard output."""
-    OUT.print(text, markup=False, soft_wrap=True)
+    OUT.print(inert(text), markup=False, soft_wrap=True)
 
 
 def show_counts(counts: Sequence[StageCount]) -> None:
@@ -84,14 +94,17 @@ def show_counts(counts: Sequence[StageCount]) -> None:
         say_result(f"{count.stage:<10} {count.incoming} {count.unit} = {summed}")
 
 
-def show_agreement(rows: Sequence[AgreementRow]) -> None:
-    """Print how far annotators agree, a line a control; a dash where a figure is undefined."""
-    table = Table(title="Agreement of the annotators")
-    for heading in ("control", "things", "raw", "Krippendorff's alpha", "95 % interval", "Gwet's AC1"):
-        table.add_column(heading, justify="left" if heading == "control" else "right")
+def show_agreement(rows: Sequence[AgreementRow], title: str = "Agreement of the annotators") -> None:
+    """Print how far annotators agree, a line a control, with 95 % intervals; a dash where undefined."""
+    parts = any(row.part != "all" for row in rows)
+    table = Table(title=title)
+    for heading in (*(("part",) if parts else ()), "control", "things"):
+        table.add_column(heading, justify="right" if heading == "things" else "left")
+    for heading in ("raw", "Cohen's kappa", "Krippendorff's alpha", "Gwet's AC1"):
+        table.add_column(heading, justify="right")
     for row in rows:
-        interval = f"{row.low:.2f} to {row.high:.2f}" if row.low is not None and row.high is not None else "-"
-        table.add_row(row.control, str(row.things), _two(row.raw), _two(row.alpha), interval, _two(row.ac1))
+        numbers = (_interval(one) for one in (row.raw, row.kappa, row.alpha, row.ac1))
+        table.add_row(*((row.part,) if parts else ()), row.control, str(row.things), *numbers)
     OUT.print(table)
 
 
@@ -101,9 +114,11 @@ def show_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="right" if number else "left", min_width=6)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(inert(cell)) for cell in row))
     OUT.print(table)
 
 
-def _two(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _interval(one: Coefficient) -> str:
+    if one.value is None:
+        return "-"
+    return f"{one.value:.2f}" + ("" if one.low is None else f" [{one.low:.2f}, {one.high:.2f}]")

@@ -1,87 +1,99 @@
-"""How far annotators agree, control by control: raw share, Krippendorff's alpha and Gwet's AC1."""
+"""How far annotators agree: by control of the interface, by category, and each with all the others."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
-import krippendorff
-import numpy as np
-from numpy.typing import NDArray
-
-from curation.ids import sha256_json
 from curation.records import AgreementRow, Annotation, ProbeKind
+from curation.reviewing.coefficients import Ratings, coefficients
 from curation.reviewing.forms import DECISIONS, PROBE_VERDICTS, TEXT_VERDICTS
 from curation.reviewing.verdicts import latest_votes
 
-_RESAMPLES = 500
-
-Ratings = dict[str, dict[str, str]]
-"""What was said: thing -> annotator -> category."""
+DECISION, PROBES = "decision", "all questions"
 
 
 def agreement(annotations: Sequence[Annotation]) -> list[AgreementRow]:
     """Return one row a control of the interface, over the reviews that were not skipped.
 
-    Things are tasks (decision, original, edited) or probes (one row a kind). The interval is a seeded
-    bootstrap over things.
+    Things are tasks (decision, original, edited) or probes (one row a kind).
     """
-    votes: list[Annotation] = []
-    by_task: dict[str, list[Annotation]] = defaultdict(list)
-    for vote in annotations:
-        if vote.queue == "review":
-            by_task[vote.task_key].append(vote)
-    for task_key in sorted(by_task):
-        votes += [vote for vote in latest_votes(by_task[task_key]) if not vote.skipped]
-    controls = {
-        "decision": (_ratings(votes, "decision"), DECISIONS),
+    votes = first_votes(annotations)
+    controls: dict[str, tuple[Ratings, Sequence[str]]] = {
+        DECISION: (_ratings(votes, "decision"), DECISIONS),
         "original": (_ratings(votes, "original_verdict"), TEXT_VERDICTS),
         "edited": (_ratings(votes, "edited_verdict"), TEXT_VERDICTS),
     }
     controls |= {kind.value: (_probe_ratings(votes, kind), PROBE_VERDICTS) for kind in ProbeKind}
-    return [_row(control, ratings, categories) for control, (ratings, categories) in controls.items()]
+    return [_row(control, "all", ratings, choices) for control, (ratings, choices) in controls.items()]
 
 
-def raw_agreement(counts: NDArray[np.int64]) -> float | None:
-    """Return the share of pairs of ratings that agree; counts is (things, categories)."""
-    raters = counts.sum(axis=1)
-    pairs = (raters * (raters - 1)).sum()
-    return float((counts * (counts - 1)).sum() / pairs) if pairs else None
+def agreement_by_category(
+    annotations: Sequence[Annotation], category_of: Mapping[str, str]
+) -> list[AgreementRow]:
+    """Return two rows a category, the decision and all questions; category_of: by item id."""
+    of_category: dict[str, list[Annotation]] = defaultdict(list)
+    for vote in first_votes(annotations):
+        if vote.item_id in category_of:
+            of_category[category_of[vote.item_id]].append(vote)
+    return [
+        _row(control, category, ratings, choices)
+        for category in sorted(of_category)
+        for control, ratings, choices in _pooled(of_category[category])
+    ]
 
 
-def krippendorff_alpha(counts: NDArray[np.int64]) -> float | None:
-    """Return Krippendorff's alpha for nominal data; None when undefined (all ratings equal)."""
-    several = counts[counts.sum(axis=1) > 1]
-    if (several.sum(axis=0) > 0).sum() < 2:
-        return None
-    return float(krippendorff.alpha(value_counts=several, level_of_measurement="nominal"))
+def agreement_by_annotator(annotations: Sequence[Annotation]) -> list[AgreementRow]:
+    """Return two rows an annotator: the decision and all questions, on what others judged as well."""
+    votes = first_votes(annotations)
+    rows = []
+    for annotator in sorted({vote.annotator for vote in votes}):
+        theirs = {vote.task_key for vote in votes if vote.annotator == annotator}
+        shared = [vote for vote in votes if vote.task_key in theirs]
+        for control, ratings, choices in _pooled(shared):
+            mine = {thing: said for thing, said in ratings.items() if annotator in said}
+            rows.append(_against_all(control, annotator, mine, choices))
+    return rows
 
 
-def gwet_ac1(counts: NDArray[np.int64]) -> float | None:
-    """Return Gwet's AC1 (2008) for any number of raters; counts is (things, categories).
+def first_votes(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Return each annotator's last review of each task that was not skipped, in the order of the tasks."""
+    by_task: dict[str, list[Annotation]] = defaultdict(list)
+    for vote in annotations:
+        if vote.queue == "review":
+            by_task[vote.task_key].append(vote)
+    return [vote for key in sorted(by_task) for vote in latest_votes(by_task[key]) if not vote.skipped]
 
-    Chance agreement counts every thing with a rating, observed agreement those with two or more.
-    """
-    raters = counts.sum(axis=1)
-    several = counts[raters > 1]
-    if not len(several) or counts.shape[1] < 2:
-        return None
-    n = several.sum(axis=1)
-    observed = float(((several * (several - 1)).sum(axis=1) / (n * (n - 1))).mean())
-    share = (counts[raters > 0] / raters[raters > 0][:, None]).mean(axis=0)
-    chance = float((share * (1 - share)).sum() / (counts.shape[1] - 1))
-    return (observed - chance) / (1 - chance)
+
+def _pooled(votes: Sequence[Annotation]) -> Iterator[tuple[str, Ratings, Sequence[str]]]:
+    """Yield the decision, and the questions of all kinds together."""
+    yield DECISION, _ratings(votes, "decision"), DECISIONS
+    questions: dict[str, Mapping[str, str]] = {}
+    for kind in ProbeKind:
+        questions |= _probe_ratings(votes, kind)
+    yield PROBES, questions, PROBE_VERDICTS
+
+
+def _against_all(control: str, annotator: str, ratings: Ratings, choices: Sequence[str]) -> AgreementRow:
+    """Return how one agrees with each other person on the same things: each pair of votes is one thing."""
+    paired = {
+        f"{thing}/{other}": {annotator: said[annotator], "another": vote}
+        for thing, said in ratings.items()
+        for other, vote in said.items()
+        if other != annotator
+    }
+    return _row(control, annotator, paired, choices)
 
 
 def _ratings(votes: Sequence[Annotation], control: str) -> Ratings:
-    ratings: Ratings = defaultdict(dict)
+    ratings: dict[str, dict[str, str]] = defaultdict(dict)
     for vote in votes:
         ratings[vote.task_key][vote.annotator] = str(getattr(vote, control))
     return ratings
 
 
 def _probe_ratings(votes: Sequence[Annotation], kind: ProbeKind) -> Ratings:
-    ratings: Ratings = defaultdict(dict)
+    ratings: dict[str, dict[str, str]] = defaultdict(dict)
     for vote in votes:
         for probe in vote.probe_votes:
             if probe.probe_id == kind.value or probe.probe_id.startswith(f"{kind.value}-"):
@@ -89,33 +101,6 @@ def _probe_ratings(votes: Sequence[Annotation], kind: ProbeKind) -> Ratings:
     return ratings
 
 
-def _row(control: str, ratings: Ratings, categories: Sequence[str]) -> AgreementRow:
-    things = sorted(thing for thing, said in ratings.items() if len(said) > 1)
-    tallies = [Counter(ratings[thing].values()) for thing in things]
-    counts = np.array([[tally[c] for c in categories] for tally in tallies], dtype=np.int64)
-    counts = counts.reshape(len(things), len(categories))
-    if len(things) < 2:
-        return AgreementRow(
-            control=control, things=len(things), raw=None, alpha=None, low=None, high=None, ac1=None
-        )
-    low, high = _interval(counts)
-    return AgreementRow(
-        control=control,
-        things=len(things),
-        raw=raw_agreement(counts),
-        alpha=krippendorff_alpha(counts),
-        low=low,
-        high=high,
-        ac1=gwet_ac1(counts),
-    )
-
-
-def _interval(counts: NDArray[np.int64]) -> tuple[float | None, float | None]:
-    """Return the 95 % bootstrap interval of alpha; None when it is undefined for most resamples."""
-    seed = int(sha256_json(counts.tolist())[:8], 16)
-    picks = np.random.default_rng(seed).integers(0, len(counts), size=(_RESAMPLES, len(counts)))
-    alphas = [alpha for pick in picks if (alpha := krippendorff_alpha(counts[pick])) is not None]
-    if len(alphas) < _RESAMPLES // 2:
-        return None, None
-    low, high = np.percentile(alphas, [2.5, 97.5])
-    return float(low), float(high)
+def _row(control: str, part: str, ratings: Ratings, choices: Sequence[str]) -> AgreementRow:
+    things = sum(len(said) > 1 for said in ratings.values())
+    return AgreementRow(control=control, part=part, things=things, **coefficients(ratings, choices))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from curation.errors import IntegrityError
-from curation.records import AgreementRow, EditType, KnowledgeItem, ProbeKind, Split, StageCount
+from curation.records import AgreementRow, Coefficient, EditType, KnowledgeItem, ProbeKind, Split, StageCount
 from eval.cases import edit_case
 from eval.charts import decay_curves, lag_map, locality_and_reliability, metric_bars
 from eval.examples import chosen
@@ -25,7 +25,7 @@ RELEASE = make_release()
 ITEMS = [entry.item for entry in RELEASE.items if entry.split is Split.EVAL]
 COUNTS = {"incoming": 4, "kept": 2, "rejected": {"licence_missing": 1}, "pending": 1}
 STAGES = [StageCount(stage="collect", unit="<i>pictures</i>", **COUNTS)]
-AGREEMENT = [AgreementRow(control="decision", things=3, raw=0.5, alpha=None, low=None, high=None, ac1=None)]
+AGREEMENT = [AgreementRow(control="decision", things=3, raw=Coefficient(value=0.5))]
 
 
 def run(method: str, protocol: Protocol = Protocol.CLEAN, model: str = "tiny-llava") -> RunIdentity:
