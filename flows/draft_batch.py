@@ -3,18 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.drafting.batch_records import BatchTally
+from curation.errors import LimitReachedError
 
 if TYPE_CHECKING:
     from curation.drafting.batches import Batches
     from curation.drafting.budget import Budget
     from curation.drafting.llm import Endpoint, LanguageModel
+    from curation.drafting.openai_model import OpenAIModel
+    from curation.drafting.prices import Prices
+    from warehouse.artefacts import Responses
 
+FOLDER = "batches"
 FIRST_SECONDS, LAST_SECONDS = 5.0, 120.0
 """Between two looks at batches under way; each in vain makes the next one half as much later."""
+
+
+@asynccontextmanager
+async def open_batches(
+    home: Path,
+    address: tuple[str | None, str],
+    model: OpenAIModel,
+    store: Responses,
+    prices: Prices | None = None,
+) -> AsyncIterator[Batches]:
+    """Yield the batches of a project, held for this process alone.
+
+    address: base URL (None for OpenAI's own) and key of the endpoint that model asks, too: it spells the
+    requests, so that a batch asks for the same as an online call.
+    """
+    from curation.drafting.batch_endpoint import BatchEndpoint
+    from curation.drafting.batch_model import Wire
+    from curation.drafting.batches import Batches
+    from curation.drafting.openai_wire import PATHS
+
+    endpoint = BatchEndpoint(*address)
+    wire = Wire(f"/v1{PATHS[model.api]}", model.body)
+    batches = Batches(home / FOLDER, endpoint, store, wire, prices=prices)
+    try:
+        with batches.locked():
+            yield batches
+    finally:
+        await endpoint.aclose()
 
 
 async def submit_and_collect(
@@ -29,12 +64,12 @@ async def submit_and_collect(
 ) -> BatchTally:
     """Fetch the answers of known batches, make a pass, submit what it wanted; return where all stands.
 
-    Call inside `with batches.locked()`. one_pass(model): drafts every pending item, as in a run without
-    batches; a question that has no answer yet raises WaitingError (a TransientError), so that its item stays
-    pending. Items move on by one question a pass. wait: until nothing is under way, else one pass. show: is
-    told one line for each thing that happens. budget: makes one at batch prices, of all that the project has
-    spent or may have spent by then; called before every pass. endpoint: recovers lost online answers.
-    Interrupted or killed at any moment, it goes on where it was when called again.
+    one_pass(model): drafts every pending item, as in a run without batches; a question that has no answer yet
+    raises WaitingError (a TransientError), so that its item stays pending. Items move on by one question a
+    pass. wait: until nothing is under way, else one pass. show: is told one line for each thing that happens.
+    budget: makes one at batch prices, of all that the project has spent or may have spent by then; called
+    before every pass. endpoint: recovers lost online answers. Interrupted or killed at any moment, it goes on
+    where it was when called again. Raises LimitReachedError at the end when the budget kept questions back.
     """
     delay, passed = first_seconds, False
     while True:
@@ -50,6 +85,10 @@ async def submit_and_collect(
         delay = min(delay * 1.5, LAST_SECONDS)
     tally = batches.tally()
     show(tally.sentence())
+    if tally.held:
+        raise LimitReachedError(
+            f"the budget keeps {tally.held} questions back; go on with a larger --budget (answers are kept)"
+        )
     return tally
 
 

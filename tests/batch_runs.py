@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from curation.drafting.batch_endpoint import BatchEndpoint
-from curation.drafting.batch_model import Form
+from curation.drafting.batch_model import Wire
 from curation.drafting.batch_records import BatchTally, UnansweredError, WaitingError
 from curation.drafting.batches import Batches, Limits
 from curation.drafting.budget import Budget
-from curation.drafting.llm import LanguageModel, LlmRequest, LlmResponse
+from curation.drafting.llm import LanguageModel, LlmRequest, LlmResponse, Message
 from curation.drafting.prices import Prices
 from flows.draft_batch import submit_and_collect
-from tests.drafts import request
 from tests.llm_server import KEY
 from warehouse.artefacts import Artefacts, Responses
 
@@ -33,7 +32,19 @@ def chat_body(asked: LlmRequest) -> Mapping[str, Any]:
 
 def questions(count: int) -> list[LlmRequest]:
     """Return so many different requests."""
-    return [request(draw=draw) for draw in range(count)]
+    return [
+        LlmRequest(
+            prompt_id="original_knowledge.v1",
+            prompt_sha256="0" * 64,
+            messages=(Message("system", "Answer briefly."), Message("user", f"What is the number {draw}?")),
+            model="test-model",
+            parameters={"max_completion_tokens": 100},
+            schema_name="Answer",
+            schema={"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]},
+            draw=draw,
+        )
+        for draw in range(count)
+    ]
 
 
 @dataclass
@@ -46,7 +57,7 @@ class BatchRun:
     limits: Limits = IMPATIENT
     prices: Prices | None = None
     budget: Callable[[Responses], Budget | None] = lambda _: None
-    form: Form = field(default_factory=lambda: Form("/v1/chat/completions", chat_body))
+    wire: Wire = field(default_factory=lambda: Wire("/v1/chat/completions", chat_body))
     answers: dict[str, LlmResponse] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -65,7 +76,7 @@ class BatchRun:
         store = self.store
         endpoint = BatchEndpoint(self.base_url, KEY)
         batches = Batches(
-            self.home / "batches", endpoint, store, self.form, prices=self.prices, limits=self.limits
+            self.home / "batches", endpoint, store, self.wire, prices=self.prices, limits=self.limits
         )
         try:
             with batches.locked():

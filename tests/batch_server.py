@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.llm_replies import Script, body_of, by_rule
+from tests.llm_replies import Asked, Reply, Script, body_of
 from tests.llm_server import LlmServer, Manners
 
 Lines = Callable[[list[bytes]], list[bytes]]
@@ -38,6 +38,11 @@ class Plan:
     cut: int | None = None
 
 
+def said(asked: Asked) -> Reply:
+    """Answer by the question."""
+    return Reply(json.dumps({"answer": f"You ask: {asked.texts[-1][1]}"}))
+
+
 @dataclass
 class _Batch:
     row: dict[str, Any]
@@ -57,7 +62,7 @@ class BatchServer(LlmServer):
     """
 
     def __init__(
-        self, script: Script = by_rule, *, plans: tuple[Plan, ...] = (Plan(),), manners: Manners | None = None
+        self, script: Script = said, *, plans: tuple[Plan, ...] = (Plan(),), manners: Manners | None = None
     ) -> None:
         """Remember how to answer."""
         super().__init__(script, manners)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curation.atomic import sync_folder
-from curation.drafting.batch_lines import QUOTA, plain_code
-from curation.errors import (
-    ForgeError,
-    LimitReachedError,
-    PrerequisiteError,
-    RateLimitedError,
-    TransientError,
-    UnknownOutcomeError,
-)
-
-if TYPE_CHECKING:
-    from openai import APIStatusError
+from curation.drafting.batch_lines import plain_code
+from curation.drafting.openai_errors import QUOTA, error_code, error_of, in_our_words
+from curation.drafting.openai_http import Connection
+from curation.errors import ForgeError, PrerequisiteError, TransientError, UnknownOutcomeError
 
 OVER = frozenset({"completed", "failed", "expired", "cancelled"})
 """The statuses after which nothing more happens to a batch."""
@@ -91,7 +83,7 @@ class _NotThereError(PrerequisiteError):
     """The endpoint answers 404."""
 
 
-class BatchEndpoint:
+class BatchEndpoint(Connection):
     """The calls that batches need; nothing is sent twice here, because a second batch would be paid for.
 
     Every call raises RateLimitedError or TransientError where the endpoint is away for now,
@@ -102,19 +94,9 @@ class BatchEndpoint:
     def __init__(self, base_url: str | None, api_key: str) -> None:
         """Prepare a client; base_url None means OpenAI's own.
 
-        Raises PrerequisiteError when the key is empty.
+        Raises PrerequisiteError when key or address cannot be used.
         """
-        if not api_key.strip():
-            raise PrerequisiteError("there is no API key for the language model: set OPENAI_API_KEY")
-        from openai import AsyncOpenAI
-
-        self._client = AsyncOpenAI(
-            base_url=base_url, api_key=api_key.strip(), max_retries=0, timeout=TIMEOUT_SECONDS
-        )
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.close()
+        super().__init__(base_url, api_key, TIMEOUT_SECONDS)
 
     async def upload(self, path: Path, name: str) -> str:
         """Upload an input file under a name and return its id."""
@@ -205,38 +187,22 @@ async def _asked(call: Awaitable[_T]) -> _T:
     try:
         return await call
     except APIStatusError as error:
-        failure = _in_our_words(error)
+        failure = _in_our_words(error.status_code, error_of(error.body), error.response.headers)
     except (APIConnectionError, HTTPError):
         failure = UnknownOutcomeError("the endpoint cannot be reached, or broke off while it answered")
     raise failure
 
 
-def _in_our_words(error: APIStatusError) -> ForgeError:
+def _in_our_words(status: int, error: object, headers: Mapping[str, str]) -> ForgeError:
     """Return our error for an HTTP status; the endpoint's own words may quote the key and are left out."""
-    status, code = error.status_code, plain_code(error.code)
-    if code in QUOTA:
-        return LimitReachedError(
-            "the account at the endpoint is used up; fill it up and run the same command again"
-        )
-    if status in (401, 403):
-        return PrerequisiteError(
-            f"the language model refuses the key (HTTP {status}): set OPENAI_API_KEY to one that it knows"
-        )
-    if status in (404, 405, 501):
-        return _NotThereError(f"the endpoint has no batches (HTTP {status}): run again without --batch")
-    if status == 429:
-        return RateLimitedError("the endpoint takes no more batches for now (HTTP 429)", _seconds(error))
-    if status in (408, 409) or status >= 500:
-        return TransientError(f"the endpoint answers HTTP {status} for now")
-    return PrerequisiteError(
-        f"the endpoint refuses a batch (HTTP {status} {code}): run again without --batch to see why"
-    )
-
-
-def _seconds(error: APIStatusError) -> float | None:
-    """Return for how long to stay away, None where we are not told in seconds."""
-    text = error.response.headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else None
+    if error_code(error) not in QUOTA:
+        if status in (404, 405, 501):
+            return _NotThereError(f"the endpoint has no batches (HTTP {status}): run again without --batch")
+        if status in (400, 413, 422):
+            return PrerequisiteError(
+                f"the endpoint refuses a batch (HTTP {status} {error_code(error)}): run again without --batch"
+            )
+    return in_our_words(status, error, headers)
 
 
 def _read(kind: type[_M], content: bytes) -> _M:

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from curation.drafting.batch_records import Fate
-from curation.drafting.llm import read_response
-from curation.errors import TransientError
-from curation.ids import canonical_json
+from curation.drafting.llm import raw_json
+from curation.drafting.openai_errors import DISLIKES, declined, error_of
 
 MAX_LINE = 16_000_000
 """Bytes of a result line; an answer of 8,000 tokens takes some 50,000."""
 
-DECLINED = frozenset({"content_filter", "content_policy_violation"})
-QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+_LATER = frozenset({401, 402, 403, 404, 408, 409, 425, 429})
 _NOT_CODE = re.compile(r"[^a-z0-9_.-]+")
 
 
@@ -28,13 +26,23 @@ class ResultLine:
     """One line of an output or error file that answers a request of its batch.
 
     status: HTTP status of this one request, None when it was never executed. body: the endpoint's answer.
-    code: the endpoint's word for what went wrong, '' when nothing did.
+    error: what the line itself says went wrong, None when it says nothing.
     """
 
     request_sha256: str
     status: int | None
     body: dict[str, Any] | None
-    code: str
+    error: object
+
+    @property
+    def reason(self) -> str:
+        """Return in one word why there is no answer."""
+        for error in (self.error, error_of(self.body)):
+            if isinstance(error, dict):
+                code = plain_code(error.get("code")) or plain_code(error.get("type"))
+                if code:
+                    return code
+        return f"http_{self.status}" if self.status else "no_answer"
 
 
 def request_line(request_sha256: str, url: str, body: Mapping[str, Any]) -> bytes:
@@ -63,21 +71,24 @@ def result_lines(path: Path, expected: Collection[str], refused: Counter[str]) -
 def judged(line: ResultLine) -> tuple[Fate, bytes, str]:
     """Return how a request ended, the raw answer to keep (empty unless answered) and a short reason.
 
-    The raw answer is what an online call keeps: the completion as canonical JSON, or the error object of a
-    request that was declined for its content.
+    The raw answer is what an online call keeps: the endpoint's answer as canonical JSON, or the error object
+    of a request that was declined for its content. Only what may be no better next time has FAILED.
     """
-    if line.code in DECLINED:
-        return Fate.ANSWERED, canonical_json({"error": {"code": line.code}}).encode(), ""
-    if line.status == 200 and line.body is not None and not line.code:
-        raw = _raw(line.body)
-        try:
-            read_response(raw.decode("utf-8"))
-        except TransientError:
-            return Fate.LOST, b"", "unreadable_answer"
-        return Fate.ANSWERED, raw, ""
-    reason = line.code or (f"http_{line.status}" if line.status else "no_answer")
-    later = line.status is None or line.status in (200, 401, 403, 404, 408, 409, 429) or line.status >= 500
-    return (Fate.REQUEUED if later else Fate.FAILED), b"", reason
+    body, status = line.body, line.status
+    code = declined(error_of(body))
+    if body is not None and status == 200 and is_answer(body):
+        if body.get("status") not in ("failed", "cancelled"):
+            raw = _raw(body)
+            return (Fate.ANSWERED, raw, "") if raw else (Fate.LOST, b"", "unreadable_answer")
+        if code is None:
+            return Fate.REQUEUED, b"", line.reason
+    if code is not None:
+        return Fate.ANSWERED, raw_json({"error": {"code": code}}).encode(), ""
+    if status == 200:
+        return Fate.LOST, b"", "unreadable_answer"
+    if status in DISLIKES or (status is not None and 400 < status < 500 and status not in _LATER):
+        return Fate.FAILED, b"", line.reason
+    return Fate.REQUEUED, b"", line.reason
 
 
 def plain_code(value: object) -> str:
@@ -107,27 +118,22 @@ def _parsed(data: bytes) -> ResultLine | None:
         if isinstance(status, bool) or not isinstance(status, int | None):
             return None
         body = body if isinstance(body, dict) else None
-        return ResultLine(value["custom_id"], status, body, _code(error, body))
+        return ResultLine(value["custom_id"], status, body, error)
     except (ValueError, RecursionError):
         return None
 
 
-def _code(error: object, body: dict[str, Any] | None) -> str:
-    """Return the code of the line's own error, else of the error in its answer."""
-    for found in (error, (body or {}).get("error")):
-        if isinstance(found, dict):
-            return plain_code(found.get("code")) or plain_code(found.get("type")) or "error"
-        if found:
-            return "error"
-    return ""
+def is_answer(body: Mapping[str, Any]) -> bool:
+    """Tell whether a body is a model's answer, of either API, and no error object."""
+    return any(isinstance(body.get(name), list) for name in ("choices", "output"))
 
 
 def _raw(body: dict[str, Any]) -> bytes:
-    """Return an answer as an online call keeps it; a lone surrogate, which UTF-8 lacks, stays escaped."""
+    """Return an answer as an online call keeps it, b'' for what cannot be kept as JSON."""
     try:
-        return canonical_json(body).encode("utf-8")
-    except UnicodeEncodeError:
-        return json.dumps(body, sort_keys=True, separators=(",", ":")).encode("ascii")
+        return raw_json(body).encode("utf-8")
+    except (ValueError, RecursionError):
+        return b""
 
 
 def _refuse(name: str) -> NoReturn:

@@ -11,7 +11,6 @@ from typing import Any
 from curation.drafting.batch_folder import BatchFolder
 from curation.drafting.batch_lines import request_line
 from curation.drafting.batch_records import Asked, UnansweredError, WaitingError
-from curation.drafting.batch_results import AnswerStore
 from curation.drafting.batch_spool import Part, Spool
 from curation.drafting.budget import Budget, Reservation
 from curation.drafting.llm import (
@@ -24,10 +23,11 @@ from curation.drafting.llm import (
 )
 from curation.drafting.recorded import note_on
 from curation.errors import LimitReachedError
+from curation.records import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Wire:
     """How an endpoint is asked in a batch.
 
     url: '/v1/chat/completions' or '/v1/responses'. body: returns what is posted there for a request.
@@ -54,8 +54,8 @@ class BatchModel:
 
     def __init__(
         self,
-        store: AnswerStore,
-        form: Form,
+        store: ResponseStore,
+        wire: Wire,
         spool: Spool,
         known: Known,
         *,
@@ -68,7 +68,7 @@ class BatchModel:
         answer to a question that was sent online before and never came back.
         """
         self._store = store
-        self._form = form
+        self._wire = wire
         self._spool = spool
         self._known = known
         self._budget = budget
@@ -86,7 +86,10 @@ class BatchModel:
         key = request.request_sha256
         answer = await self._kept(key, request)
         if answer is not None:
-            self.answered.add(key)
+            if key in self._known.failed and answer.usage == Usage():  # it is kept as refused
+                self.failed[key] = self._known.failed[key]
+            else:
+                self.answered.add(key)
             return answer
         if key in self._known.failed:
             self._fail(key, self._known.failed[key])
@@ -123,7 +126,7 @@ class BatchModel:
         asked = Asked(
             request_sha256=key, prompt_id=request.prompt_id, worst=worst, tries=len(self._store.tries(key))
         )
-        line = request_line(key, self._form.url, self._form.body(request))
+        line = request_line(key, self._wire.url, self._wire.body(request))
         if not self._spool.add(request.model, asked, line):
             self.wanted.discard(key)
             if held is not None and self._budget is not None:

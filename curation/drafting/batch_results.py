@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Protocol
 
 from curation.drafting.batch_endpoint import BatchEndpoint, BatchState
 from curation.drafting.batch_folder import BatchFolder, checked_id
-from curation.drafting.batch_lines import QUOTA, ResultLine, judged, result_lines
+from curation.drafting.batch_lines import ResultLine, is_answer, judged, result_lines
 from curation.drafting.batch_records import Asked, Ended, Fate
-from curation.drafting.llm import AnswerNote, ResponseStore, read_response
+from curation.drafting.llm import REQUEST_REFUSED, AnswerNote, ResponseStore, raw_json, read_response
+from curation.drafting.openai_errors import QUOTA
 from curation.drafting.prices import Prices
 from curation.errors import LimitReachedError, PrerequisiteError
 from curation.ids import sha256_bytes
@@ -23,21 +24,18 @@ TRIES = 4
 """In so many batches a request may come back without an answer; then it has failed."""
 
 TOKEN_LIMIT = "token_limit_exceeded"  # noqa: S105 - an endpoint's word
+_OF_ALL = frozenset({401, 402, 403, 404})
 _TOGETHER = 256
 _BYTES_A_REQUEST = 1 << 18
 
 
-class AnswerStore(ResponseStore, Protocol):
-    """The answers, and what each try of a request may have cost."""
-
-    def tries(self, request_sha256: str) -> tuple[Decimal | None, ...]:
-        """Return the most that each try may have cost."""
-        ...
-
-
 @dataclass(slots=True)
 class _Found:
-    """What the result files of one batch hold. stop: statuses and codes after which no more may be asked."""
+    """What the result files of one batch hold.
+
+    refused: lines that were. stop: how many requests ended for a reason that would stop all others too.
+    lines: how many brought an answer of the model.
+    """
 
     fates: dict[str, Fate] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
@@ -57,7 +55,7 @@ class _Found:
         self.why.pop(key, None)
         if reason:
             self.why[key] = reason
-            self.stop[reason] += line.status in (401, 403, 404) or reason in QUOTA
+            self.stop[reason] += line.status in _OF_ALL or reason in QUOTA
         return raw
 
 
@@ -65,7 +63,7 @@ class Results:
     """Reads the result files of batches into the store of answers."""
 
     def __init__(
-        self, endpoint: BatchEndpoint, store: AnswerStore, prices: Prices | None, patience_seconds: float
+        self, endpoint: BatchEndpoint, store: ResponseStore, prices: Prices | None, patience_seconds: float
     ) -> None:
         """patience_seconds: for how long to wait for files that a batch which is over does not have yet."""
         self._endpoint = endpoint
@@ -73,11 +71,15 @@ class Results:
         self._prices = prices
         self._patience = patience_seconds
 
-    async def take(self, folder: BatchFolder, state: BatchState, earlier: Mapping[str, int]) -> Ended | None:
+    async def take(
+        self, folder: BatchFolder, state: BatchState, earlier: Mapping[str, int], *, proven: bool
+    ) -> Ended | None:
         """Return how a batch that is over ended, None while its files are not whole.
 
-        earlier: in how many batches before a request came back without an answer. Every answer is kept and
-        every request's fate is on disk when this returns.
+        earlier: in how many batches before a request came back without an answer. proven: the endpoint
+        answered such requests before; then one that it refuses is kept as refused. Every answer is kept and
+        every request's fate is on disk when this returns, or raises because more is of no use to ask:
+        LimitReachedError for an account that is used up, PrerequisiteError for a key, model or form.
         """
         if state.status == "failed":
             return await self._close(folder, _turned_down(folder, state), state.status, earlier)
@@ -88,6 +90,7 @@ class Results:
             folder.output.unlink(missing_ok=True)
             folder.errors.unlink(missing_ok=True)
             return None
+        await self._keep_refusals(folder, found, proven=proven)
         reason = "no_line" if state.status == "completed" else state.status
         for asked in folder.intent.asked:
             if asked.request_sha256 not in found.fates:
@@ -143,10 +146,25 @@ class Results:
             )
         )
 
+    async def _keep_refusals(self, folder: BatchFolder, found: _Found, *, proven: bool) -> None:
+        """Keep as refused what the endpoint refused alone; where it takes nothing, stop instead."""
+        failed = [
+            asked for asked in folder.intent.asked if found.fates.get(asked.request_sha256) is Fate.FAILED
+        ]
+        if proven or found.lines:
+            raw = raw_json({"error": {"code": REQUEST_REFUSED}}).encode()
+            await self._keep([(asked, raw) for asked in failed], folder.intent.model)
+            return
+        for asked in failed:
+            found.fates[asked.request_sha256] = Fate.REQUEUED
+            found.stop[found.why[asked.request_sha256]] += 1
+
     def _note(self, asked: Asked, raw: bytes, model: str) -> AnswerNote:
-        usage = read_response(raw.decode("utf-8")).usage
-        cost = asked.worst
-        if self._prices is not None and (usage.input_tokens or usage.output_tokens):
+        """Return the note on an answer; one that tells no usage is counted at the most that it may cost."""
+        usage, cost = read_response(raw.decode("utf-8")).usage, asked.worst
+        if cost is not None and not is_answer(json.loads(raw)):
+            cost = Decimal(0)  # declined before anything was worked on
+        elif self._prices is not None and (usage.input_tokens or usage.output_tokens):
             cost = self._prices.cost(model, usage, in_batch=True)
         return AnswerNote(
             answer=sha256_bytes(raw),
@@ -222,6 +240,6 @@ def _stop(folder: BatchFolder, reasons: Counter[str]) -> None:
             "fill it up and run the same command again"
         )
     raise PrerequisiteError(
-        f"the endpoint refuses the key or the model ({reason}, {count} questions of batch "
-        f"{folder.intent.number}): set OPENAI_API_KEY and the model in [llm] to ones that it knows"
+        f"the endpoint refuses {count} questions of batch {folder.intent.number} ({reason}): set "
+        "OPENAI_API_KEY to a key that it knows, and a model under [llm] in mmke.toml that takes such requests"
     )

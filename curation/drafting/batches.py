@@ -15,12 +15,12 @@ from filelock import FileLock, Timeout
 
 from curation.drafting.batch_endpoint import BatchEndpoint, BatchState
 from curation.drafting.batch_folder import BatchFolder, clear_unfinished, next_number
-from curation.drafting.batch_model import BatchModel, Form, Known
+from curation.drafting.batch_model import BatchModel, Known, Wire
 from curation.drafting.batch_records import BatchTally, Ended, Fate, Intent, listed
-from curation.drafting.batch_results import TOKEN_LIMIT, AnswerStore, Results
+from curation.drafting.batch_results import TOKEN_LIMIT, Results
 from curation.drafting.batch_spool import Part, Spool
 from curation.drafting.budget import Budget
-from curation.drafting.llm import Endpoint
+from curation.drafting.llm import Endpoint, ResponseStore
 from curation.drafting.prices import Prices
 from curation.errors import LimitReachedError, PrerequisiteError, TransientError
 
@@ -53,8 +53,8 @@ class Batches:
         self,
         root: Path,
         endpoint: BatchEndpoint,
-        store: AnswerStore,
-        form: Form,
+        store: ResponseStore,
+        wire: Wire,
         *,
         prices: Prices | None = None,
         limits: Limits | None = None,
@@ -63,7 +63,7 @@ class Batches:
         self._root = root
         self._endpoint = endpoint
         self._store = store
-        self._form = form
+        self._wire = wire
         self._limits = limits or Limits()
         self._results = Results(endpoint, store, prices, self._limits.patience_seconds)
         self._most = self._limits.requests
@@ -71,6 +71,7 @@ class Batches:
         self._under_way: set[str] = set()
         self._unanswered: Counter[str] = Counter()
         self._failed: dict[str, str] = {}
+        self._proven: set[tuple[str, str]] = set()
         self._told: dict[int, str] = {}
         self._seen: set[str] = set()
         self._answered: set[str] = set()
@@ -128,7 +129,7 @@ class Batches:
         """Return the model of one pass; budget and endpoint as in BatchModel."""
         spool = Spool(self._root / "spool", self._most, self._limits.bytes)
         known = Known(self._under_way, self._failed)
-        return BatchModel(self._store, self._form, spool, known, budget=budget, endpoint=endpoint)
+        return BatchModel(self._store, self._wire, spool, known, budget=budget, endpoint=endpoint)
 
     async def submit(self, model: BatchModel, show: Show) -> None:
         """Submit what a pass wanted. What the endpoint does not take for now is submitted by collect."""
@@ -164,15 +165,17 @@ class Batches:
     def _remember(self, folder: BatchFolder) -> None:
         ended = folder.ended
         if ended is not None:
-            self._learn(ended)
+            self._learn(folder, ended)
             return
         self._open.append(folder)
         keys = {asked.request_sha256 for asked in folder.intent.asked}
         self._under_way |= keys
         self._seen |= keys
 
-    def _learn(self, ended: Ended) -> None:
+    def _learn(self, folder: BatchFolder, ended: Ended) -> None:
         """Take in how a batch ended: what failed, what was tried in vain, how much is too much at once."""
+        if ended.count(Fate.ANSWERED):
+            self._proven.add((folder.intent.url, folder.intent.model))
         if ended.status == "failed" and TOKEN_LIMIT in ended.why.values():
             self._most = max(1, min(self._most, len(ended.fates) // 2))
         elif ended.status != _NEVER_MADE:
@@ -194,7 +197,7 @@ class Batches:
         intent = Intent(
             number=next_number(self._root),
             token=secrets.token_hex(16),
-            url=self._form.url,
+            url=self._wire.url,
             model=part.model,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             asked=tuple(part.asked),
@@ -259,7 +262,8 @@ class Batches:
             self._tell(number, f"{state.status}, {done} of {len(folder.intent.asked)} done", show)
             return
         try:
-            ended = await self._results.take(folder, state, self._unanswered)
+            proven = (folder.intent.url, folder.intent.model) in self._proven
+            ended = await self._results.take(folder, state, self._unanswered, proven=proven)
         finally:
             if (known := folder.ended) is not None:
                 self._close(folder, known)
@@ -273,7 +277,7 @@ class Batches:
     def _close(self, folder: BatchFolder, ended: Ended) -> None:
         self._open.remove(folder)
         self._ended.append(ended)
-        self._learn(ended)
+        self._learn(folder, ended)
         self._under_way -= ended.fates.keys()
         self._answered |= {key for key, fate in ended.fates.items() if fate is Fate.ANSWERED}
 

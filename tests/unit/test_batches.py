@@ -13,8 +13,8 @@ from curation.drafting.batch_records import BatchTally
 from curation.drafting.batches import Limits
 from curation.errors import LimitReachedError, PrerequisiteError
 from tests.batch_runs import IMPATIENT, BatchRun, questions
-from tests.batch_server import BatchServer, Plan
-from tests.llm_replies import Asked, Reply, by_rule, in_turn
+from tests.batch_server import BatchServer, Plan, said
+from tests.llm_replies import Asked, Reply, in_turn
 from tests.llm_server import KEY
 
 Lines = Callable[[list[bytes]], list[bytes]]
@@ -83,7 +83,7 @@ def test_errors_of_single_lines(tmp_path: Path) -> None:
     faults["500"] = Reply(status=500, error="server_error", charged=False)
     faults["bad"] = Reply(status=400, error="invalid_image", charged=False)
     faults["declined"] = Reply(status=400, error="content_filter", charged=False)
-    with BatchServer(in_turn(*faults.values())) as server:
+    with BatchServer(in_turn(*faults.values(), then=said)) as server:
         asked = run(server, tmp_path, 6)
         tally = asked()
         assert (tally.answered, tally.failed, tally.wanted) == (5, 1, 6)
@@ -103,9 +103,12 @@ def test_what_never_gets_an_answer_fails_in_the_end(tmp_path: Path) -> None:
 
 
 def test_completed_without_an_output_file(tmp_path: Path) -> None:
-    """All failed: there is an error file alone. Or the output comes later: it is waited for."""
-    with BatchServer(lambda _: Reply(status=400, error="bad_image", charged=False)) as server:
-        assert run(server, tmp_path)() == BatchTally(failed=3, reasons={"bad_image": 3})  # type: ignore[arg-type]
+    """All were refused: there is an error file alone. Or the output comes later: it is waited for."""
+    with BatchServer(lambda _: Reply(status=400, error="bad_form", charged=False)) as server:
+        refused = run(server, tmp_path)
+        with pytest.raises(PrerequisiteError, match="refuses 3 questions of batch 1 "):
+            refused()
+        assert not any(refused.store.sent(one.request_sha256) for one in refused.requests)
     patient = Limits(settle_seconds=0, patience_seconds=60)
     with BatchServer(plans=(Plan(hidden=3, missing_file=2),)) as server:
         late = run(server, tmp_path / "late", limits=patient)
@@ -215,7 +218,7 @@ def test_a_refusal_stops_and_costs_nothing(
 
 def test_a_refused_model_stops_after_the_rest_is_kept(tmp_path: Path) -> None:
     def reply(asked: Asked) -> Reply:
-        return by_rule(asked) if asked.number else Reply(status=404, error="model_not_found", charged=False)
+        return said(asked) if asked.number else Reply(status=404, error="model_not_found", charged=False)
 
     with BatchServer(reply) as server:
         with pytest.raises(PrerequisiteError, match="model_not_found"):
