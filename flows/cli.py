@@ -14,10 +14,11 @@ import typer
 
 from curation.errors import ForgeError
 from flows.collect_cli import collect, dedupe_app
+from flows.draft_cli import draft_app
 from flows.evaluate_cli import evaluate_app
 from flows.gallery_cli import gallery
 from flows.model_cli import model_app
-from flows.running import leave, prefect_settings
+from flows.running import prefect_settings
 from flows.taxonomy_cli import taxonomy_app
 
 app = typer.Typer(
@@ -29,7 +30,8 @@ app = typer.Typer(
     "The stages, in order: collect, dedupe, draft, push, pull, release freeze, evaluate, report; "
     "`mmke run` does them all. A killed command is simply run again: nothing is lost or paid twice.\n\n"
     "Exit codes: 0 done; 1 unexpected; 2 wrong usage; 3 something is not installed or not there; "
-    "4 a stored file is not what it should be; 6 done, but some things are pending (run it again); "
+    "4 a stored file is not what it should be; 5 a budget or quota is used up (go on with a larger one); "
+    "6 done, but some things are pending (run it again); "
     "7 a port is in use; 130 interrupted; 143 terminated.",
 )
 release_app = typer.Typer(no_args_is_help=True, help="Cut and verify releases.")
@@ -38,6 +40,7 @@ app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(model_app, name="model")
 app.add_typer(taxonomy_app, name="taxonomy")
 app.add_typer(dedupe_app, name="dedupe")
+app.add_typer(draft_app, name="draft")
 app.command()(collect)
 app.command()(gallery)
 
@@ -47,22 +50,6 @@ Scripted = Annotated[
     typer.Option("--scripted", help="Let scripted annotators vote, as the demo does in place of people."),
 ]
 Until = Annotated[str, typer.Option("--until", help="Stop after this stage.")]
-
-
-@app.command()
-def draft() -> None:
-    """Draft knowledge and questions with a language model.
-
-    OPENAI_API_KEY and OPENAI_BASE_URL name a real endpoint (any that speaks OpenAI's chat completions).
-    Without them the embedded rule drafter writes; all that it wrote is labelled drafter=rules, is_llm=false.
-    """
-    with prefect_settings() as settings:
-        from flows.draft import draft as stage
-        from flows.terminal import show_counts
-
-        counts = stage(settings)
-        show_counts(counts)
-    leave(sum(count.pending for count in counts))
 
 
 @app.command()

@@ -1,74 +1,68 @@
-"""The draft stage: a language model writes knowledge and questions; what fails a check is out."""
+"""The draft stage: a language model writes knowledge and questions; what fails a check is drafted again."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from prefect import flow
 
-from curation.drafting.casting import Casting, cast
-from curation.drafting.draft import Asking, Drafted, Sources, StepFailed, draft_item
-from curation.drafting.outside_texts import NoOutsideTexts
-from curation.drafting.pools import Pool
-from curation.errors import Rejected, TransientError
-from curation.records import KnowledgeItem, Outcome, StageCount, Subject
-from flows.dedupe import unique_pictures
-from flows.ledger import SUBJECTS
+from curation.drafting.casting import Casting, compose
+from curation.drafting.pacing import RunStoppedError
+from curation.errors import ForgeError, LimitReachedError
+from curation.records import KnowledgeItem, Outcome, StageCount
+from flows.draft_line import Line
+from flows.draft_money import Caps, agreed
+from flows.draft_plan import STAGE, DraftScope, Plan, Task, make_plan, newer_prompts
+from flows.draft_run import DraftRun, Means, subject_outcome
+from flows.ledger import Ledger
+from flows.paces import showing
 from flows.settings import Settings
-from flows.wiring import artefacts, drafting_model
-from warehouse.store import Event, Store, open_store, outcome_event, record_event
+from flows.stopping import ending_early
+from flows.terminal import say, show_counts
+from flows.wiring import Writer, artefacts, sources_of, writer
+from warehouse.store import Store, held, open_store, outcome_event
 
-STAGE = "draft"
+AT_ONCE = 2
+"""Items in flight for each request in flight: enough that the endpoint never waits for us."""
 
 
 @flow(name="draft", validate_parameters=False)
-def draft(settings: Settings) -> list[StageCount]:
-    """Draft one item a subject. Answers are saved before they are read, so that a repeat pays for nothing."""
-    kept = artefacts(settings)
+def draft(
+    settings: Settings,
+    scope: DraftScope | None = None,
+    caps: Caps | None = None,
+    agree: Callable[[str], bool] | None = None,
+) -> list[StageCount]:
+    """Draft one item a subject; what is settled is left alone, and no answer is paid for twice.
+
+    scope: a part of it, or what is to be drafted again. caps: on what may be spent. agree: is shown what the
+    run costs before anything is asked, where a price is not zero; None for a run that may cost nothing.
+    SIGINT and SIGTERM end it early with what is under way kept, by SystemExit with 128 and the signal's
+    number. Raises LimitReachedError when a cap is reached, RunStoppedError when the endpoint does not answer
+    any more, PrerequisiteError when it cannot be used or the run is not agreed to.
+    """
+    scope, caps, ended_by = scope or DraftScope(), caps or Caps(), list[int]()
+    end: ForgeError | None = None
+    with held(settings.home, "draft", f"drafting in {settings.home}", 0.0):
+        with open_store(settings.home) as store:
+            plan = make_plan(store, settings, scope)
+            _enter(store, plan, scope)
+            plan.told += newer_prompts(store, settings)
+        if plan.tasks:
+            agreed(settings, plan, caps, agree)
+            end = _drafted_all(settings, plan, caps, ended_by)
+    for line in plan.told:
+        say(f"  {line}")
     with open_store(settings.home) as store:
-        subjects = kept_subjects(store)
-        unique = unique_pictures(store)
-    by_id = {subject.subject_id: subject for subject in subjects}
-    castings = cast(subjects, unique, kept.get, kept.put)
-    sources = Sources(by_id, NoOutsideTexts(), Pool(), kept.get)
-    with drafting_model(settings) as (model, drafting):
-        asking = Asking(model, drafting)
-
-        async def work(subject: Subject) -> tuple[Subject, KnowledgeItem | Rejected | None]:
-            casting = castings[subject.subject_id]
-            if not isinstance(casting, Casting):
-                return subject, casting
-            try:
-                made = await draft_item(subject, casting, sources, asking)
-            except TransientError:
-                return subject, None
-            return subject, _first_wrong(subject, made)
-
-        def keep(part: Sequence[tuple[Subject, KnowledgeItem | Rejected | None]]) -> None:
-            items = [item for _, item in part if isinstance(item, KnowledgeItem)]
-            with open_store(settings.home) as store:
-                store.append([record_event("item", item.item_id, item) for item in items])
-
-        async def work_on_all() -> list[tuple[Subject, KnowledgeItem | Rejected | None]]:
-            results = []
-            for start in range(0, len(subjects), settings.chunk):
-                part = await asyncio.gather(*map(work, subjects[start : start + settings.chunk]))
-                keep(part)
-                results.extend(part)
-            return results
-
-        results = asyncio.run(work_on_all())
-    with open_store(settings.home) as store:
-        store.settle(STAGE, [_outcome(subject, result) for subject, result in results])
-        return [store.count(STAGE)]
-
-
-def kept_subjects(store: Store) -> list[Subject]:
-    """Return the subjects that the collect stage keeps at present, in id order."""
-    states = store.outcomes(SUBJECTS)
-    found = store.payloads("subject")
-    return [Subject.model_validate(value) for key, value in found.items() if states.get(key) == Outcome.KEPT]
+        counts = [store.count(STAGE)]
+    if ended_by:
+        say(f"stopped: {counts[0].kept} items are kept, {counts[0].pending} pending; run it again")
+        raise SystemExit(128 + ended_by[0])
+    if end is not None:
+        show_counts(counts)
+        raise end
+    return counts
 
 
 def drafted(store: Store) -> list[KnowledgeItem]:
@@ -78,24 +72,80 @@ def drafted(store: Store) -> list[KnowledgeItem]:
     return [item for item in items if states.get(item.subject_id) == Outcome.KEPT]
 
 
-def _first_wrong(subject: Subject, made: Drafted | StepFailed) -> KnowledgeItem | Rejected:
-    if isinstance(made, StepFailed):
-        return made.rejected
-    if made.findings:
-        return Rejected(subject.subject_id, made.findings[0].reason, made.findings[0].detail)
-    return made.item
-
-
-def _outcome(subject: Subject, result: KnowledgeItem | Rejected | None) -> Event:
-    if isinstance(result, Rejected):
-        return outcome_event(
+def _enter(store: Store, plan: Plan, scope: DraftScope) -> None:
+    """Write down what a run finds: subjects without the pictures for an item, and the pending ones."""
+    pending = [subject_outcome(task, Outcome.PENDING) for task in plan.tasks if task.stands is None]
+    uncast = [
+        outcome_event(
             STAGE,
             subject.subject_id,
             Outcome.REJECTED,
             unit="subjects",
             category=subject.category,
-            reason=result.reason,
-            detail=result.detail,
+            reason=why.reason,
+            detail=why.detail,
+            inputs=inputs,
         )
-    state = Outcome.PENDING if result is None else Outcome.KEPT
-    return outcome_event(STAGE, subject.subject_id, state, unit="subjects", category=subject.category)
+        for subject, why, inputs in plan.uncast
+    ]
+    store.append([*uncast, *pending])
+    if scope.whole:
+        store.forget(STAGE, plan.subjects)
+
+
+def _drafted_all(settings: Settings, plan: Plan, caps: Caps, ended_by: list[int]) -> ForgeError | None:
+    """Draft the tasks of a plan; return the error that ended it early."""
+    say(f"  {plan.summary}")
+    try:
+        return asyncio.run(_draft_all(settings, plan, caps, ended_by))
+    except asyncio.CancelledError:
+        if not ended_by:
+            raise
+        return None
+
+
+async def _draft_all(settings: Settings, plan: Plan, caps: Caps, ended_by: list[int]) -> ForgeError | None:
+    sources, out = await sources_of(settings, plan.subjects)
+    plan.told += [f"left out: {one.key}: {one.reason}: {one.detail}" for one in out]
+    kept = artefacts(settings)
+
+    def casting_of(task: Task) -> Casting:
+        return compose(task.subject, task.roles, kept.get, kept.put)
+
+    async with writer(settings, caps.budget_for(settings)) as who:
+        means = Means(
+            settings=who.settings,
+            sources=sources,
+            compose=casting_of,
+            examine=None,
+            redrafts=settings.draft.redrafts,
+            at_once=AT_ONCE * settings.llm.in_flight,
+        )
+        run = DraftRun(plan.tasks, means, who.model, Ledger(settings.home))
+        with ending_early(lambda: _stop(run, who), ended_by):
+            async with showing(Line(run.tally, who).text):
+                await run.run()
+    plan.told += _ends(run)
+    return _with_the_way_on(run.ended_by)
+
+
+def _stop(run: DraftRun, who: Writer) -> None:
+    stopped = RunStoppedError("stopped")
+    run.stop(stopped)
+    who.paced.stop(stopped)
+
+
+def _ends(run: DraftRun) -> list[str]:
+    tally, lines = run.tally, []
+    if tally.redrafts:
+        lines.append(f"{tally.redrafts} drafts were made again, told what was wrong")
+    if tally.left_as_before:
+        lines.append(f"{tally.left_as_before} new drafts were turned down; the items of before stay")
+    return lines
+
+
+def _with_the_way_on(error: ForgeError | None) -> ForgeError | None:
+    """Return the error that ended a run; where a cap did, with the command that goes on."""
+    if not isinstance(error, LimitReachedError):
+        return error
+    return LimitReachedError(f"{error}; what is not drafted is pending: mmke draft --budget MORE goes on")

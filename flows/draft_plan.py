@@ -96,6 +96,16 @@ class Plan:
     redone: int = 0
     told: list[str] = field(default_factory=list)
 
+    @property
+    def summary(self) -> str:
+        """Return in one line what the run is about to do."""
+        parts = [f"{len(self.tasks)} of {self.in_scope} subjects to draft"]
+        parts += [f"{self.changed} of them because their texts or pictures changed"] if self.changed else []
+        parts += [f"{self.redone} again, as asked for"] if self.redone else []
+        parts += [f"{self.settled} are settled"] if self.settled else []
+        parts += [f"{len(self.uncast)} lack the pictures for an item"] if self.uncast else []
+        return "; ".join(parts)
+
 
 def kept_subjects(store: Store) -> list[Subject]:
     """Return the subjects that the collect stage keeps at present, in id order."""

@@ -19,6 +19,7 @@ from curation.collecting.openverse import OpenverseSettings
 from curation.collecting.url_list import UrlListSettings
 from curation.collecting.wikimedia import WikimediaSettings
 from curation.deduplicating.pairs import DedupeSettings
+from curation.drafting.endpoint_settings import LlmSettings
 from curation.errors import PrerequisiteError
 from curation.licences import DEFAULT_ALLOWED, spdx_id
 
@@ -55,6 +56,7 @@ class DraftingSettings(BaseModel):
     outside_texts: CSV or JSONL files of texts about the things that edits bring in, for portability.
     text_only_tries: how often a model is asked each picture question without the picture; 0 to leave it out.
     judge_model: a model that flags doubtful items for people; '' for none, never the drafting model.
+    prices: a TOML file of [[prices]] rows that come before those of our own table.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +67,7 @@ class DraftingSettings(BaseModel):
     outside_texts: tuple[Path, ...] = ()
     text_only_tries: int = Field(default=0, ge=0, le=9)
     judge_model: str = ""
+    prices: Path | None = None
 
 
 SourceSettings = Annotated[
@@ -108,8 +111,7 @@ class Settings(BaseModel):
     # How many subjects to take of a category, None for all: a small number for a first try.
     per_category: int | None = Field(default=None, ge=1)
     dedupe: DedupeSettings = DedupeSettings()
-    # The model asked for at a real endpoint; the embedded rule drafter has its own name.
-    drafting_model: str = "gpt-5-mini"
+    llm: LlmSettings = LlmSettings()
     draft: DraftingSettings = DraftingSettings()
     # Two votes an item are the least that agreement can be computed from.
     votes: int = Field(default=2, ge=2, le=5)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from curation.collecting import wikipedia
 from curation.collecting.collect import Law
 from curation.collecting.folder import FolderSettings, FolderSource
 from curation.collecting.http.door import Door
@@ -17,15 +19,30 @@ from curation.collecting.sample import SampleSource
 from curation.collecting.url_list import UrlListSettings, UrlListSource
 from curation.collecting.wikimedia import WikimediaSource
 from curation.collecting.withdrawn import read_withdrawn
-from curation.drafting.draft import DraftSettings
-from curation.drafting.llm import LanguageModel
+from curation.decoding import DecodePool
+from curation.drafting.draft import DraftSettings, Sources
+from curation.drafting.outside_texts import (
+    FirstOf,
+    LaterTexts,
+    OutsideTexts,
+    read_outside_texts,
+    texts_of_extracts,
+    texts_of_subjects,
+)
+from curation.drafting.pacing import Pace, PacedModel
+from curation.drafting.pools import Pool, load_pools
 from curation.drafting.recorded import RecordedModel
-from curation.records import Category
+from curation.errors import PrerequisiteError, Rejected
+from curation.records import Category, Subject
 from curation.reviewing.label_studio import LabelStudioDesk
 from curation.reviewing.server import StudioServer, label_studio
 from flows.settings import SampleSettings, Settings, SourceSettings
 from warehouse.artefacts import Artefacts, Responses
 from warehouse.fetches import Fetches
+
+if TYPE_CHECKING:
+    from curation.drafting.budget import Budget
+    from curation.drafting.openai_model import OpenAIModel
 
 _WITHOUT_DOOR = (SampleSettings, FolderSettings, HuggingFaceSettings)
 
@@ -91,27 +108,87 @@ def _image_source(
     return WikimediaSource(source, door, categories)
 
 
-@contextmanager
-def drafting_model(settings: Settings) -> Iterator[tuple[LanguageModel, DraftSettings]]:
-    """Yield the drafting model: the endpoint that the environment names, else the rule drafter."""
+def writer_of(settings: Settings) -> DraftSettings:
+    """Return who drafts: the endpoint that the environment names, else the rule drafter."""
+    from curation.drafting.rules.drafter import MODEL_NAME
+
+    llm = settings.llm
+    if not _endpoint():
+        return DraftSettings(model=MODEL_NAME, drafter="rules", is_llm=False)
+    return DraftSettings(
+        model=llm.model,
+        drafter="llm",
+        is_llm=True,
+        temperature=llm.temperature,
+        max_output_tokens=llm.max_output_tokens,
+        longer_output_tokens=llm.longer_output_tokens,
+        sees_pictures=llm.sees_pictures,
+    )
+
+
+def _endpoint() -> tuple[str | None, str] | None:
+    """Return address (None for OpenAI's own) and key of the environment's endpoint, None without one."""
+    key, url = os.environ.get("OPENAI_API_KEY"), os.environ.get("OPENAI_BASE_URL")
+    return (url or None, key or "not-needed") if key or url else None
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who drafts, and how it is asked. paced: the one endpoint, for live numbers and for stopping."""
+
+    model: RecordedModel
+    settings: DraftSettings
+    endpoint: OpenAIModel
+    paced: PacedModel
+    budget: Budget | None
+
+
+@asynccontextmanager
+async def writer(settings: Settings, budget: Budget | None = None) -> AsyncIterator[Writer]:
+    """Yield the model that drafts: answers kept, budget held, paced, one request a try.
+
+    Raises PrerequisiteError when the address or the key cannot be used.
+    """
     from curation.drafting.openai_model import OpenAIModel
     from curation.drafting.rules.process import rule_endpoint
+    from flows.terminal import say
 
-    responses = Responses(artefacts(settings))
-    key, url = os.environ.get("OPENAI_API_KEY"), os.environ.get("OPENAI_BASE_URL")
-    if key or url:
-        model = OpenAIModel(url, key or "not-needed")
-        yield (
-            RecordedModel(model, responses),
-            DraftSettings(model=settings.drafting_model, drafter="llm", is_llm=True),
-        )
-        return
-    with rule_endpoint(settings.home / "rule-drafter" / "requests.jsonl") as (url, key):
-        model = OpenAIModel(url, key)
-        yield (
-            RecordedModel(model, responses),
-            DraftSettings(model="rule-drafter/1", drafter="rules", is_llm=False),
-        )
+    with ExitStack() as running:
+        address = _endpoint()
+        if address is None:
+            address = running.enter_context(rule_endpoint(settings.home / "rule-drafter" / "requests.jsonl"))
+        endpoint = OpenAIModel(*address, settings.llm, warn=lambda line: say(f"  {line}"))
+        pace = Pace(in_flight=settings.llm.in_flight, timeout_seconds=settings.llm.timeout_seconds)
+        paced = PacedModel(endpoint, pace)
+        model = RecordedModel(paced, Responses(artefacts(settings)))
+        try:
+            yield Writer(model, writer_of(settings), endpoint, paced, budget)
+        finally:
+            await endpoint.aclose()
+
+
+async def sources_of(settings: Settings, subjects: Mapping[str, Subject]) -> tuple[Sources, list[Rejected]]:
+    """Return what items are drafted from beside their own subject, and the rows of files that are out.
+
+    Raises PrerequisiteError when a file that the settings name cannot be read.
+    """
+    allowed, kept = frozenset(settings.allowed_licences), artefacts(settings)
+    own, rejected = read_outside_texts(settings.draft.outside_texts, allowed)
+    texts = FirstOf(own, texts_of_subjects(subjects.values()), LaterTexts(_encyclopaedia))
+    pool = Pool()
+    if settings.draft.question_pools:
+        with DecodePool() as decoders:
+            pool = await load_pools(settings.draft.question_pools, allowed, decoders.inspect, kept.put)
+    return Sources(subjects, texts, pool, kept.get), [*rejected, *pool.rejected]
+
+
+def _encyclopaedia() -> OutsideTexts:
+    """Return the extracts of the package that the sample's texts come from, where it is installed."""
+    try:
+        extracts = wikipedia.load_extracts()
+    except PrerequisiteError:
+        extracts = {}
+    return texts_of_extracts(extracts, wikipedia.text_source)
 
 
 @contextmanager

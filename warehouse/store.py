@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -241,16 +241,25 @@ def read_store(root: Path) -> Iterator[Store]:
             connection.close()
 
 
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
+def _locked(root: Path) -> AbstractContextManager[None]:
     """Hold the warehouse: DuckDB lets no second process in while one writes, so they take turns."""
-    holder = root / "holder"
-    lock = FileLock(root / "warehouse.lock")
+    return held(root, "warehouse", f"the warehouse {root}", LOCK_SECONDS)
+
+
+@contextmanager
+def held(root: Path, name: str, what: str, seconds: float) -> Iterator[None]:
+    """Hold something of a project for this process alone, by a lock file of that name in root.
+
+    seconds: to wait for it. Raises PrerequisiteError when another process has it, naming that process and
+    what it holds. The lock of a process that died is free.
+    """
+    holder = root / f"{name}.holder"
+    lock = FileLock(root / f"{name}.lock")
     try:
-        lock.acquire(timeout=LOCK_SECONDS)
+        lock.acquire(timeout=seconds)
     except Timeout as error:
         who = holder.read_text().strip() if holder.exists() else "another process"
-        message = f"the warehouse {root} is in use by {who}; wait for it or stop it, then run again"
+        message = f"{what} is in use by {who}; wait for it or stop it, then run again"
         raise PrerequisiteError(message) from error
     try:
         holder.write_text(f"process {os.getpid()}")
