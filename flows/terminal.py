@@ -67,7 +67,7 @@ def _now_and_then() -> Callable[[str], None]:
 
 
 def inert(text: str) -> str:
-    """Return text without what acts in a terminal: escapes, other control and format characters, surrogates."""
+    """Return text without what acts in a terminal: escapes, other control and format characters."""
     return "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in _ACTING and char not in "\n\t" else char
         for char in text

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -15,6 +18,10 @@ from warehouse.formats.hugging_face import data_file
 
 NAME = "MMKE Forge release"
 SCRIPTED = "scripted-"
+_ACTING = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+_PAGE = re.compile(r"https?://[^\s<>()\[\]{}|\\`\"']*[^\s<>()\[\]{}|\\`\"'.,;:!?]")
+_WHOLE = re.compile(r"https?://[^\s<>\\]+")
+_HIDDEN = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,13 @@ def render_card(
     version: str, items: Sequence[ReleasedItem], *, reviewed: Reviewed, drafter: str, is_llm: bool
 ) -> str:
     """Return the Markdown card, with the front matter that the Hugging Face loader reads."""
-    # Markdown, not HTML: the values are licences, enum members and numbers, never free text.
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
+    # Markdown, not HTML: names of categories, drafters and licences come from settings and sources.
+    environment = Environment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701
+        finalize=_finalized,
+    )
     template = environment.from_string(files("warehouse").joinpath("card.md.j2").read_text())
     pictures = different_pictures(items)
     return template.render(
@@ -65,13 +77,14 @@ def render_card(
 def render_attribution(items: Sequence[ReleasedItem]) -> str:
     """Return one line a picture and one a source text: who made it, under which licence, from which page."""
     pictures = [
-        f"- `{image.sha256[:20]}` ({image.origin}, {image.licence}): "
+        f"- `{image.sha256[:20]}` ({image.origin}, {plain_markdown(image.licence)}): "
         f"{_credit(image.attribution, image.source_page)}"
         for image in different_pictures(items)
     ]
     texts = sorted(
         {
-            f"- {_line(source.title)} ({source.licence}): {_credit(source.attribution, source.page)}"
+            f"- {plain_markdown(source.title)} ({plain_markdown(source.licence)}): "
+            f"{_credit(source.attribution, source.page)}"
             for source in (entry.item.text_source for entry in items)
         }
     )
@@ -87,11 +100,38 @@ def different_pictures(items: Sequence[ReleasedItem]) -> list[ItemImage]:
 
 
 def _credit(attribution: str, page: str) -> str:
-    return f"{_line(attribution)} <{page}>"
+    return f"{plain_markdown(attribution)} {_link(page)}"
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split())
+def _link(page: str) -> str:
+    """Return a page as a link that a reader may follow, as words where it is none of http or https."""
+    return f"<{page}>" if _WHOLE.fullmatch(page) and page.isprintable() else plain_markdown(page)
+
+
+def plain_markdown(text: str) -> str:
+    """Return a stranger's text as one line of Markdown in which nothing acts and nobody is misled.
+
+    Signs that make links, pictures, HTML, tables, code or emphasis are escaped by a backslash, which
+    Markdown does not show; hidden characters become the replacement character. A web address leads where
+    it says.
+    """
+    line = "".join(
+        _HIDDEN if unicodedata.category(char) in _ACTING else char for char in " ".join(text.split())
+    )
+    ends = [0, *(end for match in _PAGE.finditer(line) for end in match.span()), len(line)]
+    parts = [line[start:end] for start, end in pairwise(ends)]
+    return "".join(f"<{part}>" if number % 2 else _escaped(part) for number, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[\\`*_\[\]<>|!#~$&@]|://|^[-+=]", r"\\\g<0>", text)
+
+
+def _finalized(value: object) -> object:
+    """Make harmless whatever text the card's template prints: an identifier stands as it is."""
+    if not isinstance(value, str) or re.fullmatch(r"[\w .,:/()+-]*", value):
+        return value
+    return plain_markdown(value)
 
 
 def _configs(items: Sequence[ReleasedItem]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from difflib import SequenceMatcher
 
 from markupsafe import Markup
@@ -23,8 +24,9 @@ CLASSES = frozenset(
         "mm-b",
     }
 )
-# marks that make text read in another order than it is written
-_BIDIRECTIONAL = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\N{REPLACEMENT CHARACTER}")
+# what nobody sees or what turns the direction of writing; scripts and emoji need the joiners
+_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+_SHOWN = frozenset({"\n", "\t", "\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}", "\N{SOFT HYPHEN}"})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # beyond this many pairs of words difflib takes seconds, and hostile text could make it take minutes
 _MOST_PAIRS = 1_000_000
@@ -34,16 +36,24 @@ _SHORT_WORD = 3
 def element(tag: str, *children: str, css: str = "") -> Markup:
     """Return an element; children that are not Markup made here are escaped.
 
-    Marks that turn the direction of writing are shown as the replacement character.
+    Characters that nobody sees or that turn the direction of writing are shown as the replacement character.
 
     Raises ValueError for a tag or class outside the closed sets.
     """
     if tag not in TAGS or (css and css not in CLASSES):
         raise ValueError(f"<{tag} class={css!r}> is not in the closed set")
     attribute = Markup(' class="{}"').format(css) if css else Markup("")
-    shown = (child if isinstance(child, Markup) else child.translate(_BIDIRECTIONAL) for child in children)
+    shown = (child if isinstance(child, Markup) else visible(child) for child in children)
     inner = Markup("").join(shown)
     return Markup("<{0}{1}>{2}</{0}>").format(tag, attribute, inner)
+
+
+def visible(text: str) -> str:
+    """Return text with a replacement character for each hidden one: what is reviewed is what is there."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in _HIDDEN and char not in _SHOWN else char
+        for char in text
+    )
 
 
 def picture(sha256: str) -> Markup:
@@ -67,7 +77,7 @@ def difference(before: str, after: str) -> tuple[Markup, Markup]:
         for side, words, tag in ((left, old_words, "del"), (right, new_words, "ins")):
             if words:
                 text = " ".join(words)
-                side.append(text if same else element(tag, text))
+                side.append(visible(text) if same else element(tag, text))
     return element("div", _spaced(left)), element("div", _spaced(right))
 
 
