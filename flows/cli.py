@@ -177,7 +177,9 @@ def main() -> None:
     try:
         app()
     except ForgeError as error:
-        sys.stderr.write(f"error: {error}\n")
+        from flows.terminal import inert
+
+        sys.stderr.write(f"error: {inert(str(error))}\n")
         # Prefect keeps the error till the very end; with its frames DuckDB would complain of open handles.
         traceback.clear_frames(error.__traceback__)
         raise SystemExit(error.exit_code) from None
