@@ -11,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from curation.drafting.asking import DraftSettings
+from curation.drafting.lexicon import hop_answer, table
 from curation.drafting.llm import AnswerNote, LlmRequest, LlmResponse, read_response
+from curation.drafting.outside_texts import OutsideText
 from curation.drafting.prompting import Value, load_prompt, render
 from curation.drafting.rules.server import complete
 from curation.drafting.schemas import schema_named
@@ -53,6 +55,18 @@ def subject(name: str, text: str | None = None) -> Subject:
         source_text=text or known,
         text_source=SOURCE,
     )
+
+
+class Hops:
+    """Texts about all values that the rules know an outside fact of; each tells those facts in a sentence."""
+
+    def about(self, name: str) -> OutsideText | None:
+        known = ("capital", "country_of_city", "nationality", *table("hops"))
+        facts = [answer for hop in known if (answer := hop_answer(hop, name)) is not None]
+        if not facts:
+            return None
+        text = " ".join(f"It is known for {fact}." for fact in facts)
+        return OutsideText(text, SOURCE.model_copy(update={"title": name}))
 
 
 class Pictures:
@@ -175,6 +189,7 @@ def request(text: str = PETRA, draw: int = 0) -> LlmRequest:
         "category": "building",
         "source_title": "Petra",
         "source_text": text,
+        "revision": [],
     }
     return LlmRequest(
         prompt_id=prompt.prompt_id,

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from curation.drafting.facts import holds
+from curation.drafting.asking import Sound
+from curation.drafting.checks.finding import plain
+from curation.drafting.checks.words import says
 from curation.drafting.lexicon import pool
+from curation.drafting.phrases import bare_name
 from curation.drafting.prompting import Value
-from curation.drafting.schemas import Draft, Edit, EditedSemantic, EditedUser
+from curation.drafting.schemas import Draft, Edit, EditedEntity, EditedSemantic, EditedUser
 from curation.errors import Reason
 from curation.ids import sha256_json
 from curation.records import EditType, Subject
@@ -42,7 +45,7 @@ def edit_values(subject: Subject, original_text: str, stand_in: Subject | None) 
     """Return what the prompts of the edited knowledge may be given; stand_in: whose picture is shown."""
     values: dict[str, Value] = {"original_text": original_text, "source_text": subject.source_text}
     if stand_in is not None:
-        values |= {"stand_in_name": stand_in.name, "stand_in_text": stand_in.source_text}
+        values |= {"stand_in_name": bare_name(stand_in.name), "stand_in_text": stand_in.source_text}
     if subject.edit_type is EditType.USER_SPECIFIC:
         relation = relation_of(subject)
         values |= {
@@ -69,10 +72,45 @@ def fact_rows(facts: tuple[TaughtFact, ...]) -> list[dict[str, str]]:
     ]
 
 
-def unsound_edit(draft: Draft) -> tuple[Reason, str] | None:
-    """Say what is wrong with an edit as nothing later could mend it: what is seen must be in the text."""
-    if isinstance(draft, EditedSemantic) and draft.visible and not holds(draft.edited_text, draft.visible):
-        return Reason.EDIT_NOT_COHERENT, "what the picture is said to show is no part of the edited text"
+def sound_edit(original_text: str, stand_in: Subject | None) -> Sound:
+    """Return the test of an edit by what no later step could mend, so that none is asked for in vain.
+
+    Each taught value is in the edited text and not in the original one; text and picture agree; who
+    recognises the stand-in in the picture does not know a taught value from that.
+    """
+
+    def wrong(draft: Draft) -> tuple[Reason, str] | None:
+        if not isinstance(draft, EditedEntity | EditedSemantic | EditedUser):
+            return None
+        for fact in taught_facts(draft):
+            fault = _fault(fact, draft.edited_text, original_text, stand_in)
+            if fault is not None:
+                return fault
+        if isinstance(draft, EditedSemantic) and draft.visible not in draft.edited_text:
+            return Reason.EDIT_NOT_COHERENT, "`visible` is no part of the edited text"
+        shown = bare_name(stand_in.name) if stand_in is not None else ""
+        if isinstance(draft, EditedSemantic) and says(draft.visible, shown):
+            return Reason.EDIT_NOT_COHERENT, "the text names the stand-in that the picture shows"
+        return None
+
+    return wrong
+
+
+def _fault(
+    fact: TaughtFact, edited_text: str, original_text: str, stand_in: Subject | None
+) -> tuple[Reason, str] | None:
+    value = f"'{plain(fact.answer)}'"
+    if not says(edited_text, fact.answer):
+        return Reason.ANSWER_NOT_IN_EDITED_TEXT, f"{value} is no span of the edited text"
+    if says(original_text, fact.answer):
+        return Reason.ANSWER_IN_ORIGINAL_TEXT, f"{value} stands in the original text too"
+    if fact.original is not None and not says(original_text, fact.original):
+        return (
+            Reason.ORIGINAL_ANSWER_NOT_IN_TEXT,
+            f"'{plain(fact.original)}' is no span of the original text",
+        )
+    if stand_in is not None and says(stand_in.source_text, fact.answer):
+        return Reason.NOT_COUNTERFACTUAL, f"{value} is said of the stand-in in the picture too"
     return None
 
 

@@ -1,81 +1,88 @@
-"""Locality and one-hop questions, which our own code asks of unrelated subjects and of the composite picture.
-
-MMKE-Bench takes its locality questions from an older benchmark; here they ask for a true fact of a subject
-of another category, found in that subject's own source text.
-"""
+"""Locality of an item: questions on subjects that an edit leaves alone, from their texts or a user's pool."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from curation.drafting.casting import OneHop
-from curation.drafting.facts import Fact, holds, mine
-from curation.drafting.lexicon import family_of
-from curation.drafting.phrases import Phrase, bare_name, named, shown
-from curation.ids import sha256_json
+from curation.drafting.asking import Sound
+from curation.drafting.checks.words import says
+from curation.drafting.phrases import bare_name
+from curation.drafting.pools import Pool, PoolQuestion
+from curation.drafting.prompting import Value
+from curation.drafting.schemas import Draft, Locality, LocalityQuestion
+from curation.errors import Reason
 from curation.records import ImageRole, Probe, ProbeKind, Subject
 
 
-def text_locality(subject: Subject, taken: Collection[str]) -> Probe:
-    """Return T-Loc: a true fact of an unrelated subject, asked by its name; no answer of `taken`."""
-    phrase = named(subject.name, subject.category, subject.source_text)
-    fact = _fact(subject, taken, "text")
-    if fact is None:
-        question, answer = phrase.fill("What kind of thing {is} {x}?"), subject.fine_type
-    else:
-        question, answer = phrase.fill(fact.slot.ask, verb=fact.verb), fact.value
-    return Probe(
-        probe_id="T-Loc", kind=ProbeKind.T_LOC, question=question, answer=answer, original_answer=answer
+def locality_values(text: Subject, image: Subject, taken: Collection[str]) -> dict[str, Value]:
+    """Return what the prompt of the locality questions may be given.
+
+    text, image: the unrelated subjects of T-Loc and of the locality picture. taken: the values of the edit.
+    """
+    values: dict[str, Value] = {"taken": [{"value": value} for value in taken if value]}
+    for role, subject in (("text", text), ("image", image)):
+        values |= {
+            f"{role}_name": bare_name(subject.name),
+            f"{role}_fine_type": subject.fine_type,
+            f"{role}_category": subject.category,
+            f"{role}_text": subject.source_text,
+        }
+    return values
+
+
+def sound_locality(text: Subject, image: Subject, taken: Collection[str]) -> Sound:
+    """Return the test of locality questions: answers stand in the subjects' texts and not in the edit."""
+
+    def wrong(draft: Draft) -> tuple[Reason, str] | None:
+        if not isinstance(draft, Locality):
+            return None
+        for probe_id, question, subject in (("T-Loc", draft.text, text), ("I-Loc", draft.image, image)):
+            fault = _fault(question, subject, taken)
+            if fault is not None:
+                return fault[0], f"{probe_id}: {fault[1]}"
+        return None
+
+    return wrong
+
+
+def _fault(question: LocalityQuestion, subject: Subject, taken: Collection[str]) -> tuple[Reason, str] | None:
+    known = (subject.source_text, subject.name, subject.fine_type)
+    if not any(says(text, question.answer) for text in known):
+        return Reason.QUESTION_NOT_SOUND, "the answer does not stand in the subject's text"
+    if any(value and says(question.answer, value) for value in taken):
+        return Reason.LOCALITY_NOT_UNRELATED, "the answer is a value of the edit"
+    return None
+
+
+def locality_probes(answer: Locality) -> tuple[Probe, Probe]:
+    """Return T-Loc and I-Loc as a model wrote them."""
+    return _probe(ProbeKind.T_LOC, answer.text), _probe(ProbeKind.I_LOC, answer.image)
+
+
+def pool_questions(
+    pool: Pool, seed: str, touches: Collection[str]
+) -> tuple[PoolQuestion | None, PoolQuestion | None]:
+    """Return a text and a picture question of the user's own pool; None where it has none that will do.
+
+    seed, touches: as in Pool.choose.
+    """
+    return (
+        pool.choose(seed, touches, with_image=False),
+        pool.choose(seed, touches, with_image=True),
     )
 
 
-def image_locality(subject: Subject, taken: Collection[str]) -> Probe:
-    """Return I-Loc: a true fact of what the locality picture shows, or its name; no answer of `taken`."""
-    phrase = shown(subject.fine_type)
-    fact = _fact(subject, taken, "image")
-    if fact is None:
-        question, answer = phrase.fill("What is {x}?"), _plain_name(subject)
-    else:
-        question, answer = phrase.fill(fact.slot.ask_image, verb=fact.verb), fact.value
+def pool_probe(kind: ProbeKind, question: PoolQuestion) -> Probe:
+    """Return T-Loc or I-Loc with the words of a pool."""
+    return _probe(kind, question)
+
+
+def _probe(kind: ProbeKind, question: LocalityQuestion | PoolQuestion) -> Probe:
     return Probe(
-        probe_id="I-Loc",
-        kind=ProbeKind.I_LOC,
-        question=question,
-        answer=answer,
-        original_answer=answer,
-        image_role=ImageRole.LOCALITY,
+        probe_id=kind.value,
+        kind=kind,
+        question=question.question,
+        answer=question.answer,
+        original_answer=question.answer,
+        image_role=ImageRole.LOCALITY if kind is ProbeKind.I_LOC else None,
     )
-
-
-def one_hop(hop: OneHop, whose: str) -> Probe:
-    """Return Port on the composite picture: a plain attribute of the half that shows `whose`."""
-    if hop.colour is None:
-        question, answer = f"On which side of the image is {whose}?", hop.side
-    else:
-        question, answer = f"What is the main colour of the half of the image that shows {whose}?", hop.colour
-    return Probe(
-        probe_id="Port",
-        kind=ProbeKind.PORT,
-        question=question,
-        answer=answer,
-        image_role=ImageRole.ONE_HOP,
-        hop=1,
-    )
-
-
-def _fact(subject: Subject, taken: Collection[str], seed: str) -> Fact | None:
-    """Return a fact to ask for; strong ones first, by hash among them, so that T-Loc and I-Loc differ."""
-    lower = {answer.lower() for answer in taken}
-    given = f"{subject.name} {subject.fine_type}"
-    facts = [
-        fact
-        for fact in mine(subject.source_text, family_of(subject.category))
-        if fact.value.lower() not in lower and not holds(given, fact.value)
-    ]
-    choice = [fact for fact in facts if not fact.slot.weak] or facts
-    return min(choice, key=lambda fact: sha256_json([seed, subject.subject_id, fact.slot.name]), default=None)
-
-
-def _plain_name(subject: Subject) -> str:
-    phrase: Phrase = named(subject.name, subject.category, subject.source_text)
-    return phrase.text.removeprefix("the ").removeprefix("a ").removeprefix("an ") or bare_name(subject.name)

@@ -32,7 +32,7 @@ from curation.errors import IntegrityError
 
 MAX_ANSWER_WORDS = 12
 MAX_ORIGINAL_WORDS = 80
-MAX_EDITED_WORDS = 60
+MAX_EDITED_WORDS = 100
 MAX_QUESTION_WORDS = 40
 MAX_EVIDENCE_WORDS = 60
 
@@ -121,7 +121,7 @@ class EditedSemantic(Draft):
     """
 
     edited_text: Edited
-    visible: Visible = ""
+    visible: Visible
     changes: Annotated[list[Change], _exactly(1, "change")]
 
 
@@ -137,14 +137,6 @@ class QuestionPair(Draft):
 
     text_question: Question
     image_question: Question
-
-
-class Portability(Draft):
-    """One question one hop beyond the edited fact `bridge`, and its answer."""
-
-    question: Question
-    bridge: Answer
-    answer: Answer
 
 
 class PortabilityEntity(Draft):
@@ -191,7 +183,6 @@ class QuestionsEntity(Draft):
     request: Request
     rephrased_request: Request
     reliability: Annotated[list[QuestionPair], _exactly(2, "pairs")]
-    portability: Portability | None = None
 
 
 class QuestionsSemantic(Draft):
@@ -237,6 +228,9 @@ _SCHEMAS: dict[str, type[Draft]] = {
         QuestionsEntity,
         QuestionsSemantic,
         QuestionsUser,
+        PortabilityEntity,
+        PortabilityComposite,
+        Locality,
         Guess,
         Choice,
     )

@@ -1,41 +1,54 @@
-"""Locality and one-hop questions ask for true things that are not given away."""
+"""Locality: what the prompt is given; answers come from the subjects' texts and not from the edit."""
 
 from __future__ import annotations
 
-from curation.drafting.casting import OneHop
-from curation.drafting.locality import image_locality, one_hop, text_locality
-from curation.records import ImageRole
+import pytest
+
+from curation.drafting.locality import locality_probes, locality_values, pool_probe, sound_locality
+from curation.drafting.pools import PoolQuestion
+from curation.drafting.schemas import Locality, LocalityQuestion
+from curation.errors import Reason
+from curation.records import ImageRole, ProbeKind
 from tests.drafts import subject
 
-
-def test_a_true_fact_of_the_unrelated_subject_is_asked() -> None:
-    koala = subject("Koala")
-    probe = text_locality(koala, [])
-    assert "the koala" in probe.question
-    assert probe.answer == probe.original_answer
-    assert image_locality(koala, []).image_role is ImageRole.LOCALITY
-    assert "koala" not in image_locality(koala, []).question.lower()
+KOALA, CUBISM = subject("Koala"), subject("Cubism")
 
 
-def test_answers_of_the_edit_are_not_asked_for() -> None:
-    taken = {"Australia", "plants", "marsupial"}
-    probe = text_locality(subject("Koala"), taken)
-    assert (probe.question, probe.answer) == ("What kind of thing is the koala?", "mammal")
-    assert image_locality(subject("Koala"), taken).answer == "koala"
-
-
-def test_a_value_in_the_name_is_no_question() -> None:
-    named = subject("Petra", "The Tower of Pisa is a tower in Pisa.").model_copy(
-        update={"name": "Tower of Pisa", "fine_type": "tower"}
+def answers(text: str, image: str) -> Locality:
+    return Locality(
+        text=LocalityQuestion(question="What kind of animal is the koala?", answer=text),
+        image=LocalityQuestion(question="Where did the art style in the image begin?", answer=image),
     )
-    assert text_locality(named, []).answer != "Pisa"
 
 
-def test_a_composite_is_asked_for_its_colour_or_else_its_side() -> None:
-    clear = one_hop(OneHop("left", "green"), "Anna's cat")
-    assert (clear.question, clear.answer) == (
-        "What is the main colour of the half of the image that shows Anna's cat?",
-        "green",
-    )
-    assert one_hop(OneHop("left", None), "Cubism").answer == "left"
-    assert clear.hop == 1
+def test_the_prompt_is_given_both_subjects_and_what_no_answer_may_be() -> None:
+    values = locality_values(KOALA, CUBISM, ["Norway", ""])
+    assert (values["text_name"], values["image_category"]) == ("Koala", "art_style")
+    assert (values["image_text"], values["taken"]) == (CUBISM.source_text, [{"value": "Norway"}])
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "taken", "reason"),
+    [
+        ("marsupial", "Paris", [], None),
+        ("Marsupial", "the Paris", [], None),
+        ("rodent", "Paris", [], Reason.QUESTION_NOT_SOUND),
+        ("marsupial", "Rome", [], Reason.QUESTION_NOT_SOUND),
+        ("marsupial", "Cubism", [], None),
+        ("marsupial", "Paris", ["paris"], Reason.LOCALITY_NOT_UNRELATED),
+        ("marsupial", "Paris", ["Norway", ""], None),
+    ],
+)
+def test_an_answer_is_in_its_subjects_text_and_none_of_the_edits(
+    text: str, image: str, taken: list[str], reason: Reason | None
+) -> None:
+    found = sound_locality(KOALA, CUBISM, taken)(answers(text, image))
+    assert (found[0] if found else None) is reason
+
+
+def test_the_probes_hold_the_same_answer_before_and_after() -> None:
+    text, image = locality_probes(answers("marsupial", "Paris"))
+    assert (text.probe_id, text.image_role, image.image_role) == ("T-Loc", None, ImageRole.LOCALITY)
+    assert (image.answer, image.original_answer) == ("Paris", "Paris")
+    own = PoolQuestion("How many moons does Mars have?", "two", "https://x.org", "CC0-1.0")
+    assert pool_probe(ProbeKind.T_LOC, own).answer == "two"

@@ -65,7 +65,6 @@ def reliability_entity(values: Values) -> Iterator[dict[str, Any]]:
     for requests in _REQUESTS:
         yield (
             _requests(requests, values)
-            | _bridge(values, changes)
             | {
                 "reliability": [
                     {
@@ -113,17 +112,6 @@ def reliability_user(values: Values) -> Iterator[dict[str, Any]]:
     raise TooFewFactsError("there is no other way of asking this")
 
 
-def _bridge(values: Values, changes: list[tuple[Slot, str]]) -> dict[str, Any]:
-    """Return the portability question that the first version of this step's prompt still asks for."""
-    texts = f"{text(values, 'original_text')} {text(values, 'edited_text')}"
-    for (slot, verb), row in zip(changes, rows(values, "changes"), strict=True):
-        answer = hop_answer(slot.hop, row["edited"]) if slot.hop else None
-        if answer is not None and not holds(texts, answer):
-            question = picture_phrase(values).fill(slot.hop_ask, verb=verb)
-            return {"portability": {"question": question, "bridge": row["edited"], "answer": answer}}
-    raise TooFewFactsError("no edited fact leads to an outside fact")
-
-
 def _changes(values: Values, of_family: str) -> list[tuple[Slot, str]]:
     return [slot_of(row["aspect"], of_family) for row in rows(values, "changes")]
 
@@ -141,9 +129,11 @@ def portability_entity(values: Values) -> Iterator[dict[str, Any]]:
     for row in rows(values, "bridges"):
         slot, verb = slot_of(row["aspect"], subject_family(values, taught))
         answer = hop_answer(slot.hop, row["bridge"]) if slot.hop else None
-        if answer is None or holds(taught, answer) or answer == hop_answer(slot.hop, row.get("original", "")):
+        if answer is None or holds(taught, answer) or holds(row["original_value_text"], answer):
             continue
-        evidence = next((part for part in _passages(row["text"]) if holds(part, answer)), None)
+        if answer == hop_answer(slot.hop, row["original"]):
+            continue
+        evidence = next((part for part in _passages(row["bridge_text"]) if holds(part, answer)), None)
         if evidence is not None:
             yield {
                 "question": picture.fill(slot.hop_ask, verb=verb),

@@ -75,9 +75,9 @@ def stated(values: Values) -> tuple[Fact, ...]:
 
 
 def avoided(values: Values) -> str:
-    """Return what no new value may stand in: all that is told of the subject."""
-    given = (str(values.get(name, "")) for name in ("name", "fine_type", "original_text", "source_text"))
-    return " ".join(given)
+    """Return what no new value may stand in: all that is told of the subject and of its stand-in."""
+    told = ("name", "fine_type", "original_text", "source_text", "stand_in_text")
+    return " ".join(str(values.get(name, "")) for name in told)
 
 
 def choices(values: Values, facts: tuple[Fact, ...], count: int) -> Iterator[tuple[Fact, ...]]:
