@@ -11,8 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from curation.drafting.bench_subjects import made_up_subjects
+from flows.draft_bench import fill
 from tests.llm_server import Row, read_ledger
-from tests.made_up_project import fill
 from warehouse.artefacts import Artefacts, Responses
 from warehouse.store import read_store
 
