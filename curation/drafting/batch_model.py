@@ -21,6 +21,7 @@ from curation.drafting.llm import (
     ResponseStore,
     read_response,
 )
+from curation.drafting.prices import Prices
 from curation.drafting.recorded import note_on
 from curation.errors import LimitReachedError
 from curation.records import Usage
@@ -61,11 +62,12 @@ class BatchModel:
         *,
         budget: Budget | None = None,
         endpoint: Endpoint | None = None,
+        prices: Prices | None = None,
     ) -> None:
         """Answer from store, write questions to spool.
 
         budget: at batch prices, with all that was or may have been spent so far. endpoint: is asked for the
-        answer to a question that was sent online before and never came back.
+        answer to a question that was sent online before and never came back. prices: of such answers.
         """
         self._store = store
         self._wire = wire
@@ -73,6 +75,7 @@ class BatchModel:
         self._known = known
         self._budget = budget
         self._endpoint = endpoint
+        self._prices = prices
         self.wanted: set[str] = set()
         self.held: set[str] = set()
         self.answered: set[str] = set()
@@ -112,7 +115,8 @@ class BatchModel:
         found = await self._endpoint.recover(request)
         if found is None:
             return None
-        note = note_on(request, found)
+        cost = self._prices.cost(request.model, found.usage) if self._prices else None
+        note = note_on(request, found, cost=cost)
         await self._store.put(key, found.raw.encode("utf-8"), note)
         return replace(found, note=note)
 

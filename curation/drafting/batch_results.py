@@ -14,11 +14,18 @@ from curation.drafting.batch_endpoint import BatchEndpoint, BatchState
 from curation.drafting.batch_folder import BatchFolder, checked_id
 from curation.drafting.batch_lines import ResultLine, is_answer, judged, result_lines
 from curation.drafting.batch_records import Asked, Ended, Fate
-from curation.drafting.llm import REQUEST_REFUSED, AnswerNote, ResponseStore, raw_json, read_response
+from curation.drafting.llm import (
+    REQUEST_REFUSED,
+    AnswerNote,
+    LlmRequest,
+    ResponseStore,
+    raw_json,
+    read_response,
+)
 from curation.drafting.openai_errors import QUOTA
 from curation.drafting.prices import Prices
+from curation.drafting.recorded import note_on
 from curation.errors import LimitReachedError, PrerequisiteError
-from curation.ids import sha256_bytes
 
 TRIES = 4
 """In so many batches a request may come back without an answer; then it has failed."""
@@ -161,20 +168,15 @@ class Results:
 
     def _note(self, asked: Asked, raw: bytes, model: str) -> AnswerNote:
         """Return the note on an answer; one that tells no usage is counted at the most that it may cost."""
-        usage, cost = read_response(raw.decode("utf-8")).usage, asked.worst
+        response, cost = read_response(raw.decode("utf-8")), asked.worst
+        usage = response.usage
         if cost is not None and not is_answer(json.loads(raw)):
             cost = Decimal(0)  # declined before anything was worked on
         elif self._prices is not None and (usage.input_tokens or usage.output_tokens):
             cost = self._prices.cost(model, usage, in_batch=True)
-        return AnswerNote(
-            answer=sha256_bytes(raw),
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            model=model,
-            prompt_id=asked.prompt_id,
-            usage=usage,
-            cost=cost,
-            in_batch=True,
-        )
+        # Of a request, only its model and its prompt are noted.
+        request = LlmRequest(asked.prompt_id, "", (), model, {}, "", {})
+        return note_on(request, response, cost=cost, in_batch=True)
 
     async def _close(
         self, folder: BatchFolder, found: _Found, status: str, earlier: Mapping[str, int]

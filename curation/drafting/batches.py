@@ -64,6 +64,7 @@ class Batches:
         self._endpoint = endpoint
         self._store = store
         self._wire = wire
+        self._prices = prices
         self._limits = limits or Limits()
         self._results = Results(endpoint, store, prices, self._limits.patience_seconds)
         self._most = self._limits.requests
@@ -129,7 +130,9 @@ class Batches:
         """Return the model of one pass; budget and endpoint as in BatchModel."""
         spool = Spool(self._root / "spool", self._most, self._limits.bytes)
         known = Known(self._under_way, self._failed)
-        return BatchModel(self._store, self._wire, spool, known, budget=budget, endpoint=endpoint)
+        return BatchModel(
+            self._store, self._wire, spool, known, budget=budget, endpoint=endpoint, prices=self._prices
+        )
 
     async def submit(self, model: BatchModel, show: Show) -> None:
         """Submit what a pass wanted. What the endpoint does not take for now is submitted by collect."""
