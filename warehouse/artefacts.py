@@ -72,8 +72,8 @@ class Artefacts:
 class Responses:
     """Raw model answers by request hash, and which requests were sent: the memory of what was paid for.
 
-    Beside the answers, among the artefacts, lie two small files a request: NAME.answer holds the note on the
-    answer, NAME.sent the most that each try may have cost, for as many tries as may have been charged.
+    The answers lie among the artefacts. Beside them, NAME.answer holds the note on the answer to a request,
+    and NAME.sent a line for each try that may have been charged: the most that it may have cost.
     """
 
     def __init__(self, artefacts: Artefacts) -> None:
@@ -103,13 +103,18 @@ class Responses:
             raise IntegrityError(message) from error
 
     async def put(self, request_sha256: str, data: bytes, note: AnswerNote) -> None:
-        """Keep the raw answer to a request, and the note on it; many at once share a flush to disk."""
+        """Keep the raw answer to a request, and the note on it; many at once share a flush to disk.
+
+        The mark of a single try goes then: nothing was lost, and there are fewer files to read.
+        """
         await self._write(
             {
                 self._artefacts.path(note.answer): data,
                 self._entry(request_sha256, ".answer"): note.model_dump_json().encode(),
             }
         )
+        if len(self.tries(request_sha256)) == 1:
+            self._entry(request_sha256, ".sent").unlink()
 
     async def mark_sent(self, request_sha256: str, worst: Decimal | None = None) -> None:
         """Note, before it happens, that a request is going to be sent.
@@ -140,7 +145,7 @@ class Responses:
         return self._entry(request_sha256, ".sent").exists()
 
     def tries(self, request_sha256: str) -> tuple[Decimal | None, ...]:
-        """Return the most that each try may have cost; with an answer, one of them is the answer's.
+        """Return the most that each try may have cost; if there are several and an answer, one is its own.
 
         Raises IntegrityError when the mark cannot be read.
         """
@@ -159,9 +164,14 @@ class Responses:
         if not self._root.exists():
             return
         for folder in sorted(self._root.iterdir()):
-            names = {path.stem for path in folder.iterdir() if path.suffix in (".answer", ".sent")}
-            for name in sorted(names):
-                yield name, self.note(name), self.tries(name)
+            suffixes: dict[str, set[str]] = {}
+            for entry in folder.iterdir():
+                suffixes.setdefault(entry.stem, set()).add(entry.suffix)
+            for name in sorted(suffixes):
+                tries = self.tries(name) if ".sent" in suffixes[name] else ()
+                note = self.note(name) if ".answer" in suffixes[name] else None
+                if note is not None or tries:
+                    yield name, note, tries
 
     def _entry(self, request_sha256: str, suffix: str) -> Path:
         return self._root / request_sha256[:2] / f"{request_sha256}{suffix}"

@@ -190,7 +190,7 @@ class ResponseStore(Protocol):
         ...
 
     def tries(self, request_sha256: str) -> Sequence[Decimal | None]:
-        """Return the most that each try may have cost; with an answer, one of them is the answer's."""
+        """Return the most that each try may have cost; if there are several and an answer, one is its own."""
         ...
 
 

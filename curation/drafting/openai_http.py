@@ -36,7 +36,7 @@ class Connection:
         if not key.isascii() or not key.isprintable():
             raise PrerequisiteError("the API key has signs that no key has: set OPENAI_API_KEY anew")
         import httpx2
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         for name in ("openai", "httpx2", "httpcore2"):  # they log addresses, and headers when they debug
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -47,6 +47,8 @@ class Connection:
             default_headers=login,
             max_retries=0,
             timeout=httpx2.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
+            # No proxy of the environment stands between this machine and itself.
+            http_client=DefaultAsyncHttpxClient(trust_env=False) if _is_here(address) else None,
         )
 
     async def aclose(self) -> None:
@@ -82,6 +84,10 @@ def is_openais(base_url: str | None) -> bool:
     except ValueError:
         return False
     return host == _OWN_HOST or host.endswith(f".{_OWN_HOST}")
+
+
+def _is_here(address: str | None) -> bool:
+    return address is not None and urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 async def _answered(call: Awaitable[Any]) -> Got:

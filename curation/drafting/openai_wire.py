@@ -24,8 +24,9 @@ _STRUCTURES: tuple[Structure, ...] = ("json_schema", "json_object", "none")
 class Form:
     """What an endpoint knows of OpenAI's API beside the messages.
 
-    structure: how the form of the answer is asked for. stores: it is asked to keep the
-    answer under our own hash, or (False) not to keep it; None: it is told nothing of that. old_limit: it wants the limit of tokens under its old name, max_tokens.
+    structure: how the form of the answer is asked for. stores: it is asked to keep the answer under our own
+    hash, or (False) not to keep it; None: it is told nothing of that. old_limit: it wants the limit of tokens
+    under its old name, max_tokens.
     """
 
     structure: Structure = "json_schema"

@@ -23,6 +23,7 @@ from curation.drafting.llm import (
 )
 from curation.errors import ForgeError, UnknownOutcomeError
 
+
 class RecordedModel:
     """A model whose answers are kept; nothing is paid twice, not even after a kill before the save.
 

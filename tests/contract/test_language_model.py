@@ -12,8 +12,9 @@ from curation.drafting.llm import Endpoint
 from curation.drafting.openai_model import OpenAIModel
 from curation.drafting.recorded import RecordedModel
 from curation.drafting.rules.process import rule_endpoint
-from tests.drafts import FakeModel, Store, request
+from tests.drafts import FakeModel, request
 from tests.llm_server import KEY, LlmServer
+from warehouse.artefacts import Artefacts, Responses
 
 
 @pytest.fixture(params=["rules", "scripted", "memory"])
@@ -44,14 +45,16 @@ def test_an_endpoint_answers_remembers_and_never_parses(endpoint: Endpoint) -> N
     asyncio.run(_asked_again(endpoint))
 
 
-async def _kept(endpoint: Endpoint) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    asked, recovered = Store(), Store()
+async def _kept(endpoint: Endpoint, home: Path) -> list[bytes | None]:
+    asked, recovered = Responses(Artefacts(home / "asked")), Responses(Artefacts(home / "recovered"))
     await RecordedModel(endpoint, asked).complete(request())
     await recovered.mark_sent(request().request_sha256)
     await RecordedModel(endpoint, recovered).complete(request())
-    return asked.answers, recovered.answers
+    return [store.get(request().request_sha256) for store in (asked, recovered)]
 
 
-def test_recording_over_an_endpoint_keeps_the_same_bytes_however_it_got_them(endpoint: Endpoint) -> None:
-    asked, recovered = asyncio.run(_kept(endpoint))
-    assert asked == recovered
+def test_recording_over_an_endpoint_keeps_the_same_bytes_however_it_got_them(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    asked, recovered = asyncio.run(_kept(endpoint, tmp_path))
+    assert asked == recovered is not None

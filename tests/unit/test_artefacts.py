@@ -66,7 +66,7 @@ def test_an_answer_is_found_by_its_request(tmp_path: Path) -> None:
     asyncio.run(keep())
     again = Responses(Artefacts(tmp_path))
     assert again.get(request) == data
-    assert list(again.all()) == [(request, note(data), (Decimal("0.02"),))]
+    assert list(again.all()) == [(request, note(data), ())]
 
 
 def test_each_try_that_may_be_charged_is_remembered(tmp_path: Path) -> None:
@@ -82,6 +82,20 @@ def test_each_try_that_may_be_charged_is_remembered(tmp_path: Path) -> None:
     assert responses.tries(request) == (Decimal(1),)
     asyncio.run(responses.unmark_sent(request))
     assert not responses.sent(request)
+
+
+def test_a_try_that_was_lost_stays_beside_the_answer_of_another(tmp_path: Path) -> None:
+    responses = Responses(Artefacts(tmp_path))
+    request, amounts = "c" * 64, (Decimal(1), None)
+
+    async def tries() -> None:
+        for worst in amounts:
+            await responses.mark_sent(request, worst)
+        assert list(responses.all()) == [(request, None, amounts)]
+        await responses.put(request, b"x", note(b"x"))
+
+    asyncio.run(tries())
+    assert list(responses.all()) == [(request, note(b"x"), amounts)]
 
 
 def test_many_answers_share_a_flush(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -339,6 +339,14 @@ def test_who_wants_nothing_stored_gets_nothing_stored() -> None:
     assert not any("metadata" in sent for sent in server.bodies)
 
 
+def test_a_proxy_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with LlmServer(lambda _: Reply("{}")) as server:
+        assert ask(server)[0].text == "{}"
+
+
 def test_the_api_is_chosen_by_address_unless_it_is_set() -> None:
     assert OpenAIModel(None, KEY).api == "responses"
     assert OpenAIModel("https://eu.api.openai.com/v1", KEY).api == "responses"

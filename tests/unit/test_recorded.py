@@ -27,8 +27,6 @@ from tests.llm_replies import in_turn
 from tests.llm_server import KEY, LlmServer, Manners
 from warehouse.artefacts import Artefacts, Responses
 
-REQUEST = request().request_sha256
-
 
 def budget(cap: str = "100") -> Budget:
     return Budget(load_prices("1,2"), Decimal(cap), None, Spent())
@@ -72,7 +70,7 @@ def test_the_note_tells_usage_cost_and_time(store: Responses) -> None:
     raw["usage"] |= {"prompt_tokens_details": {"cached_tokens": 2}}
     raw["usage"] |= {"completion_tokens_details": {"reasoning_tokens": 4}}
     response = asyncio.run(RecordedModel(FakeModel(raw), store, budget()).complete(request()))
-    note = store.note(REQUEST)
+    note = store.note(request().request_sha256)
     assert note is not None
     assert note == response.note
     assert note.answer == response.sha256
@@ -85,7 +83,7 @@ def test_the_note_tells_usage_cost_and_time(store: Responses) -> None:
 
 def test_the_raw_answer_is_kept_whatever_it_is(store: Responses) -> None:
     asyncio.run(RecordedModel(FakeModel(body("no JSON at all")), store).complete(request()))
-    assert store.get(REQUEST) == canonical_json(body("no JSON at all")).encode()
+    assert store.get(request().request_sha256) == canonical_json(body("no JSON at all")).encode()
 
 
 def test_a_refusal_is_kept_and_another_draw_asks_anew(store: Responses) -> None:
@@ -107,7 +105,7 @@ def test_what_was_not_charged_holds_no_money_and_leaves_no_mark(store: Responses
     money = budget()
     with pytest.raises(type(error)):
         asyncio.run(RecordedModel(Failing(error), store, money).complete(request()))
-    assert (money.money.spent, money.money.reserved) == (0, 0)
+    assert money.money.spent == money.money.reserved == 0
     assert list(store.all()) == []
 
 
@@ -117,10 +115,10 @@ def test_what_was_perhaps_charged_is_counted_at_its_worst(store: Responses, erro
     with pytest.raises(type(error)):
         asyncio.run(RecordedModel(model, store, money).complete(request()))
     assert money.money.reserved == 0
-    assert store.tries(REQUEST) == (money.money.spent,)
+    assert store.tries(request().request_sha256) == (money.money.spent,)
     again = asyncio.run(RecordedModel(model, store, money).complete(request()))
-    assert len(store.tries(REQUEST)) == 2
-    assert again.note == store.note(REQUEST)
+    assert len(store.tries(request().request_sha256)) == 2
+    assert again.note == store.note(request().request_sha256)
 
 
 def test_who_is_cancelled_while_waiting_for_its_turn_has_sent_nothing(store: Responses) -> None:
@@ -138,8 +136,8 @@ def test_who_is_cancelled_while_waiting_for_its_turn_has_sent_nothing(store: Res
 
     money = budget()
     asyncio.run(cancelled())
-    assert (money.money.spent, money.money.reserved) == (0, 0)
-    assert not store.sent(REQUEST)
+    assert money.money.spent == money.money.reserved == 0
+    assert not store.sent(request().request_sha256)
 
 
 def test_no_room_means_nothing_is_sent(store: Responses) -> None:
@@ -168,14 +166,14 @@ def test_an_answer_that_was_given_but_never_came_is_fetched_not_paid_again(store
     assert "Jordan" in response.text
     assert response.note is not None
     assert response.note.cost == budget().cost(request().model, response.usage)
-    assert len(store.tries(REQUEST)) == 1
+    assert store.tries(request().request_sha256) == ()
 
 
 def test_where_nothing_is_stored_it_is_asked_again_and_told(store: Responses) -> None:
     with LlmServer(in_turn("drop"), Manners(stores=False)) as server:
         asyncio.run(_dropped_then_again(server, store, budget=budget()))
-        assert server.paid_twice == [REQUEST]
-    assert len(store.tries(REQUEST)) == 2
+        assert server.paid_twice == [request().request_sha256]
+    assert len(store.tries(request().request_sha256)) == 2
 
 
 def test_the_mark_is_on_disk_before_the_request_is_there(store: Responses) -> None:
