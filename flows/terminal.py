@@ -95,15 +95,20 @@ def show_counts(counts: Sequence[StageCount]) -> None:
 
 
 def show_agreement(rows: Sequence[AgreementRow], title: str = "Agreement of the annotators") -> None:
-    """Print how far annotators agree, a line a control, with 95 % intervals; a dash where undefined."""
-    parts = any(row.part != "all" for row in rows)
+    """Print how far annotators agree, a line a control: Cohen's kappa, Krippendorff's alpha, Gwet's AC1.
+
+    The interval is alpha's, 95 %; the page of `mmke review report` has the others. A dash where undefined.
+    """
     table = Table(title=title)
-    for heading in (*(("part",) if parts else ()), "control", "things"):
-        table.add_column(heading, justify="right" if heading == "things" else "left")
-    for heading in ("raw", "Cohen's kappa", "Krippendorff's alpha", "Gwet's AC1"):
-        table.add_column(heading, justify="right")
+    parts = any(row.part != "all" for row in rows)
+    for heading in (*(("who",) if parts else ()), "control"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("things", "raw", "kappa", "alpha", "95 % interval", "AC1"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        numbers = (_interval(one) for one in (row.raw, row.kappa, row.alpha, row.ac1))
+        low, high = row.alpha.low, row.alpha.high
+        interval = "-" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+        numbers = (_two(row.raw), _two(row.kappa), _two(row.alpha), interval, _two(row.ac1))
         table.add_row(*((row.part,) if parts else ()), row.control, str(row.things), *numbers)
     OUT.print(table)
 
@@ -118,7 +123,5 @@ def show_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]
     OUT.print(table)
 
 
-def _interval(one: Coefficient) -> str:
-    if one.value is None:
-        return "-"
-    return f"{one.value:.2f}" + ("" if one.low is None else f" [{one.low:.2f}, {one.high:.2f}]")
+def _two(one: Coefficient) -> str:
+    return "-" if one.value is None else f"{one.value:.2f}"

@@ -163,9 +163,9 @@ def _kappa(weights: Values, pairs: Sequence[NDArray[np.float64]]) -> Values:
 def _pair_tables(ratings: Ratings, categories: Sequence[str]) -> list[NDArray[np.float64]]:
     """Return, a pair of annotators, which two categories they chose: [things, categories squared]."""
     place = {category: number for number, category in enumerate(categories)}
-    tables = []
+    tables: list[Values] = []
     for one, other in _pairs(ratings):
-        table = np.zeros((len(ratings), len(categories) ** 2))
+        table: Values = np.zeros((len(ratings), len(categories) ** 2))
         for row, thing in enumerate(sorted(ratings)):
             said = ratings[thing]
             if one in said and other in said:
