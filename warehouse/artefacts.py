@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -143,6 +145,13 @@ class Responses:
     def sent(self, request_sha256: str) -> bool:
         """Return whether a request may have been sent."""
         return self._entry(request_sha256, ".sent").exists()
+
+    def sent_ago(self, request_sha256: str) -> float:
+        """Return how many seconds ago a request was last marked as sent; infinity for never."""
+        try:
+            return time.time() - self._entry(request_sha256, ".sent").stat().st_mtime
+        except FileNotFoundError:
+            return math.inf
 
     def tries(self, request_sha256: str) -> tuple[Decimal | None, ...]:
         """Return the most that each try may have cost; if there are several and an answer, one is its own.

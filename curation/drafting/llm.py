@@ -189,6 +189,10 @@ class ResponseStore(Protocol):
         """Tell whether a request may have been sent."""
         ...
 
+    def sent_ago(self, request_sha256: str) -> float:
+        """Return how many seconds ago a request was last about to be sent; infinity for never."""
+        ...
+
     def tries(self, request_sha256: str) -> Sequence[Decimal | None]:
         """Return the most that each try may have cost; if there are several and an answer, one is its own."""
         ...

@@ -23,6 +23,9 @@ from curation.drafting.llm import (
 )
 from curation.errors import ForgeError, UnknownOutcomeError
 
+LISTED_AFTER_SECONDS = 10.0
+"""A request outlives the client that was killed: until its answer is made and listed, we wait this long."""
+
 
 class RecordedModel:
     """A model whose answers are kept; nothing is paid twice, not even after a kill before the save.
@@ -53,11 +56,10 @@ class RecordedModel:
             kept = self._store.get(key)
             if kept is not None:
                 return replace(read_response(kept.decode("utf-8")), note=self._store.note(key))
-            if self._store.sent(key):
-                found = await self._inner.recover(request)
-                if found is not None:
-                    cost = self._budget.cost(request.model, found.usage) if self._budget else None
-                    return await self._keep(request, found, note_on(request, found, cost=cost))
+            found = await self._remembered(request) if self._store.sent(key) else None
+            if found is not None:
+                cost = self._budget.cost(request.model, found.usage) if self._budget else None
+                return await self._keep(request, found, note_on(request, found, cost=cost))
             return await self._ask(request)
 
     @contextmanager
@@ -69,6 +71,15 @@ class RecordedModel:
         finally:
             del self._under_way[key]
             turn.set_result(None)
+
+    async def _remembered(self, request: LlmRequest) -> LlmResponse | None:
+        """Return what the endpoint remembers, asked once more when a request sent just now may be at work."""
+        found = await self._inner.recover(request)
+        wait = LISTED_AFTER_SECONDS - self._store.sent_ago(request.request_sha256)
+        if found is None and wait > 0:
+            await asyncio.sleep(min(wait, LISTED_AFTER_SECONDS))
+            found = await self._inner.recover(request)
+        return found
 
     async def _ask(self, request: LlmRequest) -> LlmResponse:
         held = await self._budget.reserve(request) if self._budget else None

@@ -46,6 +46,11 @@ class Failing(FakeModel):
         return await super().complete(request)
 
 
+@pytest.fixture(autouse=True)
+def _listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("curation.drafting.recorded.LISTED_AFTER_SECONDS", 0.0)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Responses:
     return Responses(Artefacts(tmp_path))
@@ -167,6 +172,27 @@ def test_an_answer_that_was_given_but_never_came_is_fetched_not_paid_again(store
     assert response.note is not None
     assert response.note.cost == budget().cost(request().model, response.usage)
     assert store.tries(request().request_sha256) == ()
+
+
+def test_an_answer_that_is_still_being_made_is_waited_for(
+    store: Responses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(FakeModel):
+        looked = 0
+
+        async def recover(self, request: LlmRequest) -> LlmResponse | None:
+            self.looked += 1
+            return await super().recover(request) if self.looked > 1 else None
+
+    async def kill_and_resume() -> None:
+        await model.complete(request())
+        await store.mark_sent(request().request_sha256)
+        await RecordedModel(model, store).complete(request())
+
+    monkeypatch.setattr("curation.drafting.recorded.LISTED_AFTER_SECONDS", 0.2)
+    model = Slow()
+    asyncio.run(kill_and_resume())
+    assert (len(model.asked), model.looked) == (1, 2)
 
 
 def test_where_nothing_is_stored_it_is_asked_again_and_told(store: Responses) -> None:
