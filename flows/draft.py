@@ -8,19 +8,17 @@ from collections.abc import Callable
 from prefect import flow
 
 from curation.drafting.casting import Casting, compose
-from curation.drafting.pacing import RunStoppedError
 from curation.errors import ForgeError, LimitReachedError
 from curation.records import KnowledgeItem, Outcome, StageCount
-from flows.draft_line import Line
+from flows.draft_examine import examiner
 from flows.draft_money import Caps, agreed
+from flows.draft_passes import Passes
 from flows.draft_plan import STAGE, DraftScope, Plan, Task, make_plan, newer_prompts
-from flows.draft_run import DraftRun, Means, subject_outcome
-from flows.ledger import Ledger
-from flows.paces import showing
+from flows.draft_run import Means, subject_outcome
 from flows.settings import Settings
 from flows.stopping import ending_early
 from flows.terminal import say, show_counts
-from flows.wiring import Writer, artefacts, sources_of, writer
+from flows.wiring import artefacts, sources_of, writer
 from warehouse.store import Store, held, open_store, outcome_event
 
 AT_ONCE = 2
@@ -117,31 +115,19 @@ async def _draft_all(settings: Settings, plan: Plan, caps: Caps, ended_by: list[
             settings=who.settings,
             sources=sources,
             compose=casting_of,
-            examine=None,
+            examine=examiner(settings.draft) if who.settings.is_llm else None,
             redrafts=settings.draft.redrafts,
             at_once=AT_ONCE * settings.llm.in_flight,
         )
-        run = DraftRun(plan.tasks, means, who.model, Ledger(settings.home))
-        with ending_early(lambda: _stop(run, who), ended_by):
-            async with showing(Line(run.tally, who).text):
-                await run.run()
-    plan.told += _ends(run)
-    return _with_the_way_on(run.ended_by)
-
-
-def _stop(run: DraftRun, who: Writer) -> None:
-    stopped = RunStoppedError("stopped")
-    run.stop(stopped)
-    who.paced.stop(stopped)
-
-
-def _ends(run: DraftRun) -> list[str]:
-    tally, lines = run.tally, []
-    if tally.redrafts:
-        lines.append(f"{tally.redrafts} drafts were made again, told what was wrong")
-    if tally.left_as_before:
-        lines.append(f"{tally.left_as_before} new drafts were turned down; the items of before stay")
-    return lines
+        passes = Passes(settings, plan, means, who)
+        work = passes.in_batches(caps) if caps.in_batch else passes.online()
+        with ending_early(passes.stop, ended_by):
+            try:
+                await work
+            except LimitReachedError as error:
+                passes.ended_by = error
+    plan.told += passes.lines()
+    return _with_the_way_on(passes.ended_by)
 
 
 def _with_the_way_on(error: ForgeError | None) -> ForgeError | None:

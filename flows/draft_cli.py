@@ -66,6 +66,10 @@ def items(
         bool,
         typer.Option("--batch", help="Ask by the Batch API: cheaper, within a day; run it again to collect."),
     ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="With --batch: stay until no batch is under way; Ctrl-C leaves them."),
+    ] = False,
     redo_from: Annotated[
         str,
         typer.Option(
@@ -88,7 +92,7 @@ def items(
     drafted again, told the reason, as often as [draft] redrafts says.
     """
     asked = (frozenset(categories or ()), limit, redo_from, redo_rejected)
-    limits = (_dollars(budget), max_tokens, price, batch)
+    limits = (_dollars(budget), max_tokens, price, batch, wait)
     if dry_run:
         _show_plan(asked, limits)
         return
@@ -132,7 +136,7 @@ def _ask(told: str) -> bool:
 
 def _show_plan(
     asked: tuple[frozenset[str], int | None, str, bool],
-    limits: tuple[Decimal | None, int | None, str | None, bool],
+    limits: tuple[Decimal | None, int | None, str | None, bool, bool],
 ) -> None:
     from flows.draft_money import Caps, plan_lines
     from flows.draft_plan import DraftScope
@@ -153,3 +157,12 @@ def spend() -> None:
 
     headings, rows = spend_rows(spent_so_far(load_settings()))
     show_table("Spent on answers, in US dollars", headings, rows)
+
+
+@draft_app.command()
+def report() -> None:
+    """Write a page of what came of drafting: checks, prompts, costs, and examples of what was turned down."""
+    from flows.draft_report import write_draft_report
+    from flows.settings import load_settings
+
+    typer.echo(f"report: {write_draft_report(load_settings())}")

@@ -42,13 +42,15 @@ DEFAULT_OUTPUT_TOKENS = 8_000
 class Caps:
     """What a project may spend in all before a run stops: US dollars and tokens, None for no cap.
 
-    price: 'IN,OUT' in US dollars per million tokens, None for the price table's. in_batch: at batch prices.
+    price: IN,OUT in US dollars per million tokens, None for the price table's. in_batch: asked in batches,
+    at their prices. waits: until no batch is under way any more.
     """
 
     budget: Decimal | None = None
     max_tokens: int | None = None
     price: str | None = None
     in_batch: bool = False
+    waits: bool = False
 
     def prices(self, settings: Settings) -> Prices:
         """Return the prices of a run. Raises PrerequisiteError where they are not sound."""

@@ -10,6 +10,7 @@ from copy import copy
 from dataclasses import dataclass, field
 
 from curation.drafting.asking import Asking, DraftSettings
+from curation.drafting.batch_records import WaitingError
 from curation.drafting.calls import DraftCall
 from curation.drafting.casting import Casting
 from curation.drafting.checks.finding import Finding
@@ -132,6 +133,9 @@ class DraftRun:
             ended = _Ended(task)
             try:
                 await self._draft(ended)
+            except WaitingError as error:  # nothing went wrong: the question goes into a batch
+                ended.pending = str(error)
+                ended.calls = [call for call in ended.calls if call.response_sha256]
             except TransientError as error:
                 ended.pending = str(error)
             except ForgeError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from curation.collecting import wikipedia
@@ -134,10 +134,15 @@ def _endpoint() -> tuple[str | None, str] | None:
 
 @dataclass(frozen=True)
 class Writer:
-    """Who drafts, and how it is asked. paced: the one endpoint, for live numbers and for stopping."""
+    """Who drafts, and how it is asked.
+
+    address: base URL (None for OpenAI's own) and key. paced: the endpoint at its pace, for live
+    numbers and for stopping. budget: None where nobody counts.
+    """
 
     model: RecordedModel
     settings: DraftSettings
+    address: tuple[str | None, str] = field(repr=False)
     endpoint: OpenAIModel
     paced: PacedModel
     budget: Budget | None
@@ -160,9 +165,9 @@ async def writer(settings: Settings, budget: Budget | None = None) -> AsyncItera
         endpoint = OpenAIModel(*address, settings.llm, warn=lambda line: say(f"  {line}"))
         pace = Pace(in_flight=settings.llm.in_flight, timeout_seconds=settings.llm.timeout_seconds)
         paced = PacedModel(endpoint, pace)
-        model = RecordedModel(paced, Responses(artefacts(settings)))
+        model = RecordedModel(paced, Responses(artefacts(settings)), budget)
         try:
-            yield Writer(model, writer_of(settings), endpoint, paced, budget)
+            yield Writer(model, writer_of(settings), address, endpoint, paced, budget)
         finally:
             await endpoint.aclose()
 
