@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from curation.records import AgreementRow, KnowledgeItem
+from curation.records import AgreementRow, Annotation, KnowledgeItem, Verdict
 from curation.reviewing.agreement import agreement, agreement_by_annotator, agreement_by_category
 from curation.reviewing.disagreements import Disagreement, disagreements
 from curation.reviewing.effect import Effect, Pace, effect, paces
@@ -41,6 +41,13 @@ def read_review(settings: Settings) -> Review:
     with read_store(settings.home) as store:
         items = drafted(store)
         votes, verdicts = votes_on(store, items), verdicts_on(store, items)
+    return review_of(items, votes, verdicts)
+
+
+def review_of(
+    items: Sequence[KnowledgeItem], votes: Sequence[Annotation], verdicts: Sequence[Verdict]
+) -> Review:
+    """Return what votes on the present wording of items say."""
     category_of = {item.item_id: item.category for item in items}
     names = sorted({vote.annotator for vote in votes})
     return Review(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -28,13 +28,15 @@ _SHOWN = (ImageRole.EDIT, ImageRole.REPHRASE)
 
 def write_review_report(settings: Settings) -> Path:
     """Write the page and return its path; the same votes give the same bytes, and the store is only read."""
-    review = read_review(settings)
-    kept = artefacts(settings)
-    shown = [
-        image.sha256 for one in review.disagreements for image in one.item.images if image.role in _SHOWN
-    ]
-    thumbnails = Thumbnails(shown, kept.get, LARGE)
     out = settings.home / "galleries" / PAGE
+    write_review_page(out, read_review(settings), artefacts(settings).get)
+    return out
+
+
+def write_review_page(out: Path, review: Review, read: Callable[[str], bytes]) -> None:
+    """Write the page of a review; read: sha256 of a picture to its bytes."""
+    shown = [[image for image in one.item.images if image.role in _SHOWN] for one in review.disagreements]
+    thumbnails = Thumbnails([image.sha256 for images in shown for image in images], read, LARGE)
     write_page(
         "review.html.j2",
         out,
@@ -42,20 +44,12 @@ def write_review_report(settings: Settings) -> Path:
         rows=state_rows(review),
         changed=review.effect.changed,
         letters=review.letters,
-        pictures=[
-            [
-                (image.role.value, thumbnails.of(image.sha256))
-                for image in one.item.images
-                if image.role in _SHOWN
-            ]
-            for one in review.disagreements
-        ],
+        pictures=[[(image.role.value, thumbnails.of(image.sha256)) for image in images] for images in shown],
         styles=thumbnails.styles(),
         states_chart=Markup(states_chart(review)),  # noqa: S704 - matplotlib escapes the names
         agreement_chart=Markup(agreement_chart(review.controls)),  # noqa: S704 - matplotlib escapes the names
         number=_number,
     )
-    return out
 
 
 def states_chart(review: Review) -> str:
