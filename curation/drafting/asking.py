@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from curation.drafting.answers import Unread, read_answer
+from curation.drafting.batch_records import WaitingError
 from curation.drafting.calls import AnswerOutcome, DraftCall
 from curation.drafting.llm import ImagePart, LanguageModel, LlmRequest, LlmResponse, Message
 from curation.drafting.prompting import Prompt, Value, load_prompt, render
@@ -158,6 +159,8 @@ class _Question:
             response = await self.asking.model.complete(request)
         except LimitReachedError as error:
             self._write(request, AnswerOutcome.BUDGET, str(error), None, is_repair)
+            raise
+        except WaitingError:  # the question is on its way: it has not ended yet
             raise
         except TransientError as error:
             self._write(request, AnswerOutcome.TRANSPORT_FAILED, str(error), None, is_repair)

@@ -94,26 +94,28 @@ def prompt_ids() -> tuple[str, ...]:
     return tuple(f"{match['id']}.v{int(match['version'])}" for match in ordered)
 
 
-def read_prompt(prompt_id: str, data: bytes) -> Prompt:
-    """Return a prompt file's front matter and text.
+def read_prompt(prompt_id: str | None, data: bytes) -> Prompt:
+    """Return a prompt file's front matter and text; prompt_id: what it must call itself, None for anything.
 
     Raises IntegrityError when it is no UTF-8, or its front matter lacks a field, has one too many, or tells
     another id.
     """
+    shown = prompt_id or "file"
     try:
         parts = data.decode("utf-8").split("---\n", 2)
     except UnicodeDecodeError as error:
-        raise IntegrityError(f"prompt {prompt_id} is no UTF-8 text") from error
+        raise IntegrityError(f"prompt {shown} is no UTF-8 text") from error
     if len(parts) != 3 or parts[0]:
-        raise IntegrityError(f"prompt {prompt_id} has no front matter")
+        raise IntegrityError(f"prompt {shown} has no front matter")
     try:
         front = _FrontMatter.model_validate(yaml.safe_load(parts[1]))
-    except (yaml.YAMLError, ValidationError) as error:
-        raise IntegrityError(f"the front matter of prompt {prompt_id} is not sound") from error
-    if prompt_id != f"{front.id}.v{front.version}":
-        raise IntegrityError(f"prompt {prompt_id} calls itself {front.id}.v{front.version}")
+    except (yaml.YAMLError, ValidationError, RecursionError) as error:
+        raise IntegrityError(f"the front matter of prompt {shown} is not sound") from error
+    own = f"{front.id}.v{front.version}"
+    if prompt_id is not None and prompt_id != own:
+        raise IntegrityError(f"prompt {prompt_id} calls itself {own}")
     return Prompt(
-        prompt_id=prompt_id,
+        prompt_id=own,
         sha256=sha256_bytes(data),
         purpose=front.purpose,
         schema_name=front.schema_name,
