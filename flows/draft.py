@@ -10,10 +10,11 @@ from prefect import flow
 from curation.drafting.casting import Casting, compose
 from curation.errors import ForgeError, LimitReachedError
 from curation.records import KnowledgeItem, Outcome, StageCount
+from flows.draft_again import STAGE
 from flows.draft_examine import examiner
 from flows.draft_money import Caps, agreed
 from flows.draft_passes import Passes
-from flows.draft_plan import STAGE, DraftScope, Plan, Task, make_plan, newer_prompts
+from flows.draft_plan import DraftScope, Plan, Task, make_plan, newer_prompts
 from flows.draft_run import Means, subject_outcome
 from flows.settings import Settings
 from flows.stopping import ending_early

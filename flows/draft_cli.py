@@ -32,57 +32,65 @@ class _ItemsByDefault(TyperGroup):
 draft_app = typer.Typer(cls=_ItemsByDefault, help="Draft knowledge and questions with a language model.")
 
 
+Categories = Annotated[
+    list[str] | None, typer.Argument(help="Keys of categories, such as building; all by default.")
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="At most so many subjects a category, the first ones.")
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(metavar="USD", help="Stop before the project has spent more than this in all, exit 5."),
+]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Stop before the project has used more tokens than this in all."),
+]
+Price = Annotated[
+    str | None,
+    typer.Option(
+        metavar="IN,OUT",
+        help="What the model costs, in US dollars per million tokens, such as 0.25,2: for a model that "
+        "the price table does not know, and 0,0 for one of your own.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Spend the money without asking.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be drafted and what it would cost; ask nothing.")
+]
+Batch = Annotated[
+    bool,
+    typer.Option("--batch", help="Ask by the Batch API: cheaper, within a day; run it again to collect."),
+]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="With --batch: stay until no batch is under way; Ctrl-C leaves them.")
+]
+RedoFrom = Annotated[
+    str,
+    typer.Option(
+        metavar="PROMPT",
+        help="Draft again what a prompt version was used for, such as original_knowledge.v1; or a model.",
+    ),
+]
+RedoRejected = Annotated[
+    bool,
+    typer.Option("--redo-rejected", help="Draft again what a check or people turned down, told the reason."),
+]
+
+
 @draft_app.command(epilog=_MORE)
-def items(
-    categories: Annotated[
-        list[str] | None, typer.Argument(help="Keys of categories, such as building; all by default.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="At most so many subjects a category, the first ones.")
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(metavar="USD", help="Stop before the project has spent more than this in all, exit 5."),
-    ] = None,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Stop before the project has used more tokens than this in all."
-        ),
-    ] = None,
-    price: Annotated[
-        str | None,
-        typer.Option(
-            metavar="IN,OUT",
-            help="What the model costs, in US dollars per million tokens, such as 0.25,2: for a model that "
-            "the price table does not know, and 0,0 for one of your own.",
-        ),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Spend the money without asking.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be drafted and what it would cost; ask nothing.")
-    ] = False,
-    batch: Annotated[
-        bool,
-        typer.Option("--batch", help="Ask by the Batch API: cheaper, within a day; run it again to collect."),
-    ] = False,
-    wait: Annotated[
-        bool,
-        typer.Option("--wait", help="With --batch: stay until no batch is under way; Ctrl-C leaves them."),
-    ] = False,
-    redo_from: Annotated[
-        str,
-        typer.Option(
-            metavar="PROMPT",
-            help="Draft again what a prompt version was used for, such as original_knowledge.v1; or a model.",
-        ),
-    ] = "",
-    redo_rejected: Annotated[
-        bool,
-        typer.Option(
-            "--redo-rejected", help="Draft again what a check or people turned down, told the reason."
-        ),
-    ] = False,
+def items(  # one parameter an option
+    categories: Categories = None,
+    limit: Limit = None,
+    budget: Budget = None,
+    max_tokens: MaxTokens = None,
+    price: Price = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    batch: Batch = False,
+    wait: Wait = False,
+    redo_from: RedoFrom = "",
+    redo_rejected: RedoRejected = False,
 ) -> None:
     """Draft knowledge and questions with a language model, one item a subject.
 

@@ -20,7 +20,8 @@ from curation.drafting.pacing import RunStoppedError
 from curation.drafting.repair import KeptDraft, Redraft, is_worth_another, redrafts_after
 from curation.errors import ForgeError, TransientError
 from curation.records import KnowledgeItem, Outcome, Record
-from flows.draft_plan import STAGE, Task
+from flows.draft_again import STAGE
+from flows.draft_plan import Task
 from flows.ledger import Ledger
 from warehouse.store import Event, outcome_event, record_event
 
