@@ -72,13 +72,13 @@ def declined(error: object) -> str | None:
 
 
 def disliked_field(error: object, names: tuple[str, ...]) -> str | None:
-    """Return the first of our fields that an error names as the one it dislikes, None when it names none."""
+    """Return the field of ours that an error names first, which is the one it dislikes; None without one."""
     if not isinstance(error, dict):
         return None
     param = error.get("param")
     found = param if isinstance(param, str) and param else error.get("message")
-    words = set(re.findall(r"[A-Za-z_]+", found[:2_000])) if isinstance(found, str) else set()
-    return next((name for name in names if name in words), None)
+    words = re.findall(r"[A-Za-z_]+", found[:2_000]) if isinstance(found, str) else []
+    return next((word for word in words if word in names), None)
 
 
 def in_our_words(

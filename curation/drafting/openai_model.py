@@ -19,8 +19,9 @@ from curation.drafting.openai_http import Connection, Got, is_openais
 from curation.drafting.openai_wire import PATHS, Api, Form, body_of, simpler_forms
 from curation.errors import ForgeError, PrerequisiteError, TransientError, UnknownOutcomeError
 
-_FORM_FIELDS = ("store", "metadata", "max_completion_tokens", "response_format", "json_schema", "json_object")
-_FIELDS = (*_FORM_FIELDS, "format", "temperature", "max_tokens", "max_output_tokens", "input", "messages")
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_FORM_FIELDS = ("store", "metadata", *_LIMITS, "response_format", "json_schema", "json_object")
+_FIELDS = (*_FORM_FIELDS, "format", "temperature", "max_output_tokens", "input", "messages")
 _NO_ENDPOINT = (
     "the endpoint does not answer like a language model: set OPENAI_BASE_URL to an OpenAI-compatible endpoint"
 )
@@ -55,7 +56,7 @@ class OpenAIModel:
         wanted = self._settings.api
         self.api: Api = ("responses" if is_own else "chat") if wanted == "auto" else wanted
         self._connection = Connection(base_url, api_key, self._settings.timeout_seconds)
-        self._form = Form(stores=self._settings.store)
+        self._form = Form(stores=self._settings.store, limit="new" if is_own else "both")
         self._proven: dict[str, Form] = {}
         self._refused = 0
         self._answered_as: dict[str, str] = {}
@@ -193,8 +194,8 @@ def _may_help(got: Got, form: Form, api: Api) -> bool:
     disliked = disliked_field(error_of(got.body), _FORM_FIELDS)
     if disliked in ("store", "metadata"):
         return form.stores is None
-    if disliked == "max_completion_tokens":
-        return form.old_limit or api == "responses"
+    if disliked in ("max_completion_tokens", "max_tokens") and api == "chat":
+        return form.limit == ("old" if disliked == "max_completion_tokens" else "new")
     if disliked in ("response_format", "json_schema"):
         return form.structure != "json_schema"
     return disliked != "json_object" or form.structure == "none"

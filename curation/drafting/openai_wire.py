@@ -14,9 +14,15 @@ from curation.ids import canonical_json
 
 Api = Literal["chat", "responses"]
 Structure = Literal["json_schema", "json_object", "none"]
+Limit = Literal["both", "new", "old"]
 PATHS: Mapping[Api, str] = {"chat": "/chat/completions", "responses": "/responses"}
 
-_LIMIT = "max_completion_tokens"
+_LIMITS: Mapping[Limit, tuple[str, ...]] = {
+    "both": ("max_completion_tokens", "max_tokens"),
+    "new": ("max_completion_tokens",),
+    "old": ("max_tokens",),
+}
+_OTHER_LIMITS: Mapping[Limit, tuple[Limit, ...]] = {"both": ("new", "old"), "new": ("old",), "old": ()}
 _STRUCTURES: tuple[Structure, ...] = ("json_schema", "json_object", "none")
 
 
@@ -25,26 +31,29 @@ class Form:
     """What an endpoint knows of OpenAI's API beside the messages.
 
     structure: how the form of the answer is asked for. stores: it is asked to keep the answer under our own
-    hash, or (False) not to keep it; None: it is told nothing of that. old_limit: it wants the limit of tokens
-    under its old name, max_tokens.
+    hash, or (False) not to keep it; None: it is told nothing of that. limit: the name under which Chat
+    Completions take the limit of tokens, max_completion_tokens (new) or max_tokens (old); both is the safest
+    where both are taken, for some endpoints ignore the one that they do not know (ollama/ollama#7125).
     """
 
     structure: Structure = "json_schema"
     stores: bool | None = True
-    old_limit: bool = False
+    limit: Limit = "both"
 
 
 def simpler_forms(form: Form, api: Api) -> Iterator[Form]:
     """Yield the forms to try after one was refused: each thing left out alone, then several together."""
     weaker = _STRUCTURES[_STRUCTURES.index(form.structure) + 1 :]
-    limits = (form.old_limit,) if api == "responses" or form.old_limit else (False, True)
+    limits: tuple[Limit, ...] = (form.limit,)
+    if api == "chat":
+        limits += _OTHER_LIMITS[form.limit]
     alone = [replace(form, stores=None)] if form.stores is not None else []
     alone += [replace(form, structure=structure) for structure in weaker]
-    alone += [replace(form, old_limit=limit) for limit in limits if limit != form.old_limit]
+    alone += [replace(form, limit=limit) for limit in limits[1:]]
     yield from alone
     for limit in limits:
         for structure in (form.structure, *weaker):
-            both = Form(structure, stores=None, old_limit=limit)
+            both = Form(structure, stores=None, limit=limit)
             if both != form and both not in alone:
                 yield both
 
@@ -66,10 +75,10 @@ def body_of(request: LlmRequest, api: Api, form: Form) -> dict[str, Any]:
 
 def _parameters(request: LlmRequest, api: Api, form: Form) -> dict[str, Any]:
     parameters: dict[str, Any] = dict(request.parameters)
-    if _LIMIT in parameters:
-        limit = parameters.pop(_LIMIT)
-        chat = "max_tokens" if form.old_limit else _LIMIT
-        parameters["max_output_tokens" if api == "responses" else chat] = limit
+    if "max_completion_tokens" in parameters:
+        limit = parameters.pop("max_completion_tokens")
+        names = ("max_output_tokens",) if api == "responses" else _LIMITS[form.limit]
+        parameters |= dict.fromkeys(names, limit)
     return parameters
 
 

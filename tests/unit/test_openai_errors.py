@@ -97,5 +97,6 @@ def test_a_named_field_is_found_in_param_before_message() -> None:
     names = ("store", "temperature")
     assert disliked_field({"param": "temperature", "message": "'store' is fine"}, names) == "temperature"
     assert disliked_field({"param": None, "message": "Unknown field: store"}, names) == "store"
+    assert disliked_field({"message": "temperature is not known, use store"}, names) == "temperature"
     assert disliked_field({"message": "stored restore"}, names) is None
     assert json.dumps(error_of({"error": "x"})) == '{"message": "x"}'

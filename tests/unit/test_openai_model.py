@@ -218,12 +218,23 @@ def test_a_named_field_is_left_out_at_once() -> None:
     assert "response_format" in server.bodies[1]
 
 
-def test_the_old_name_of_the_limit_is_tried() -> None:
+@pytest.mark.parametrize(
+    ("refused", "names"),
+    [
+        (set(), {"max_tokens", "max_completion_tokens"}),
+        ({"max_completion_tokens"}, {"max_tokens"}),
+        ({"max_tokens"}, {"max_completion_tokens"}),
+    ],
+)
+def test_the_limit_of_tokens_is_told_under_every_name_that_is_taken(
+    refused: set[str], names: set[str]
+) -> None:
     asked = replace(request(), parameters={"max_completion_tokens": 900})
-    with LlmServer(manners=Manners(refuses=frozenset({"max_completion_tokens"}))) as server:
+    with LlmServer(manners=Manners(refuses=frozenset(refused))) as server:
         ask(server, CHAT, asked)
-    assert server.bodies[-1]["max_tokens"] == 900
-    assert "response_format" in server.bodies[-1]
+    sent = server.bodies[-1]
+    assert {name for name, value in sent.items() if value == 900} == names
+    assert "response_format" in sent
 
 
 def test_a_refusal_of_content_changes_nothing_in_the_form() -> None:

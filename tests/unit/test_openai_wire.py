@@ -44,7 +44,7 @@ def test_the_request_itself_is_left_as_it_is() -> None:
     assert asked.request_sha256 == before
 
 
-@pytest.mark.parametrize(("api", "count"), [("chat", 9), ("responses", 5)])
+@pytest.mark.parametrize(("api", "count"), [("chat", 13), ("responses", 5)])
 def test_every_simpler_form_comes_once_and_one_change_before_several(api: Any, count: int) -> None:
     forms = list(simpler_forms(Form(), api))
     assert len(forms) == len(set(forms)) == count
