@@ -120,7 +120,13 @@ class BatchEndpoint(Connection):
         """Return the batch that was made of an input file or with a token, None when there is none."""
         query: dict[str, Any] = {"limit": _PAGE}
         while True:
-            answer = await _asked(self._client.batches.with_raw_response.list(**query))
+            try:
+                answer = await _asked(self._client.batches.with_raw_response.list(**query))
+            except _NotThereError:
+                raise PrerequisiteError(
+                    "the endpoint does not list its batches: look there whether one was made of the file "
+                    f"{file_id}, and move the batch's folder away when none was"
+                ) from None
             page = _read(_Page, answer.content)
             for state in page.data:
                 if state.input_file_id == file_id or (state.metadata or {}).get(TOKEN) == token:

@@ -88,7 +88,7 @@ class Results:
         every request's fate is on disk when this returns, or raises because more is of no use to ask:
         LimitReachedError for an account that is used up, PrerequisiteError for a key, model or form.
         """
-        if state.status == "failed":
+        if state.status == "failed" and not (state.output_file_id or state.error_file_id):
             return await self._close(folder, _turned_down(folder, state), state.status, earlier)
         await self._fetch(folder, state)
         found = await self._read(folder)

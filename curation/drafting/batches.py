@@ -74,6 +74,7 @@ class Batches:
         self._failed: dict[str, str] = {}
         self._proven: set[tuple[str, str]] = set()
         self._told: dict[int, str] = {}
+        self._marked: set[int] = set()
         self._seen: set[str] = set()
         self._answered: set[str] = set()
         self._held: set[str] = set()
@@ -117,6 +118,7 @@ class Batches:
         any_over = False
         for folder in list(self._open):
             try:
+                await self._mark(folder)
                 if folder.batch_id is None:
                     await self._submit_folder(folder, show, affords)
                 if folder in self._open:
@@ -179,6 +181,8 @@ class Batches:
         """Take in how a batch ended: what failed, what was tried in vain, how much is too much at once."""
         if ended.count(Fate.ANSWERED):
             self._proven.add((folder.intent.url, folder.intent.model))
+            if len(ended.fates) >= self._most:  # a full one went through: try a larger one next
+                self._most = min(self._limits.requests, self._most + max(1, self._most // 4))
         if ended.status == "failed" and TOKEN_LIMIT in ended.why.values():
             self._most = max(1, min(self._most, len(ended.fates) // 2))
         elif ended.status != _NEVER_MADE:
@@ -226,14 +230,14 @@ class Batches:
         show(f"batch {folder.intent.number} submitted: {len(folder.intent.asked)} questions")
 
     async def _mark(self, folder: BatchFolder) -> None:
-        """Note with every request that it may be charged from now on."""
-        await asyncio.gather(
-            *(
-                self._store.mark_sent(asked.request_sha256, asked.worst)
-                for asked in folder.intent.asked
-                if len(self._store.tries(asked.request_sha256)) == asked.tries
-            )
-        )
+        """Note with every request that it may be charged; marks that a power cut took are made again."""
+        if folder.intent.number in self._marked:
+            return
+        self._marked.add(folder.intent.number)
+        for asked in folder.intent.asked:
+            key = asked.request_sha256
+            if len(self._store.tries(key)) == asked.tries and self._store.note(key) is None:
+                await self._store.mark_sent(key, asked.worst)
 
     async def _found(self, folder: BatchFolder) -> BatchState | None:
         """Return the batch that an earlier try may have made, None when there is none for certain."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from curation.drafting.spending import spending
 from tests.batch_deaths import mortals
 from tests.batch_runs import BatchRun, questions
 from tests.batch_server import BatchServer, Plan
@@ -30,7 +31,7 @@ def all_is_well(server: BatchServer, home: Path) -> None:
     assert len(server.batches) == 2
     store = BatchRun(server.base_url, home, ()).store
     assert all(store.get(asked.request_sha256) for asked in questions(COUNT))
-    assert all(len(store.tries(asked.request_sha256)) == 1 for asked in questions(COUNT))
+    assert not spending(store.all()).twice
 
 
 def test_killed_once_after_any_step(tmp_path: Path, ended: Ended) -> None:

@@ -11,6 +11,7 @@ import pytest
 from curation.drafting.batch_folder import BatchFolder
 from curation.drafting.batch_records import BatchTally
 from curation.drafting.batches import Limits
+from curation.drafting.spending import spending
 from curation.errors import LimitReachedError, PrerequisiteError
 from tests.batch_runs import IMPATIENT, BatchRun, questions
 from tests.batch_server import BatchServer, Plan, said
@@ -74,7 +75,7 @@ def test_an_expired_batch_gives_what_it_has_and_the_rest_is_asked_again(tmp_path
         assert tally.reasons == {"batch_expired": 3, "batch_cancelled": 2}
         assert [len(data.splitlines()) for data in server.uploads.values()] == [5, 3, 2]
         assert server.paid_twice == []
-    assert all(asked.store.tries(one.request_sha256) == (None,) for one in asked.requests)
+    assert not spending(asked.store.all()).twice
 
 
 def test_errors_of_single_lines(tmp_path: Path) -> None:
@@ -251,3 +252,35 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         asked._pass = meanwhile  # type: ignore[method-assign]
         asked(wait=False)
     assert inner == ["refused"]
+
+
+def test_an_endless_result_file_ends(tmp_path: Path) -> None:
+    """Nothing of it stays, and nothing else is asked for."""
+    endless = Plan(output=lambda lines: [*lines, b"x" * 20_000_000])
+    with BatchServer(plans=(endless,)) as server, pytest.raises(PrerequisiteError, match="larger than"):
+        run(server, tmp_path)()
+    assert max(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 10_000
+
+
+def test_an_endpoint_without_a_list_of_batches(tmp_path: Path) -> None:
+    """Nobody can tell whether the batch was made: it is not made again."""
+    with BatchServer() as server:
+        server.break_after["create"] = 1
+        server.refuse["list"] = [(404, "")]
+        with pytest.raises(PrerequisiteError, match="does not list its batches"):
+            run(server, tmp_path)()
+        assert server.calls["create"] == 1
+        assert run(server, tmp_path)().answered == 3
+        assert server.calls["create"] == 1
+
+
+def test_a_full_batch_that_went_through_lets_the_next_be_larger(tmp_path: Path) -> None:
+    error = {"code": "token_limit_exceeded", "line": None}
+    with BatchServer(plans=(Plan(errors=(error,)), Plan())) as server:
+        assert run(server, tmp_path, 40)().answered == 40
+        sizes = [len(data.splitlines()) for data in server.uploads.values()]
+    assert sizes == [40, 20, 20]
+    with BatchServer() as server:
+        assert run(server, tmp_path, 80)().answered == 80
+        sizes = [len(data.splitlines()) for data in server.uploads.values()]
+    assert sizes == [25, 15]
