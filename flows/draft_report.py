@@ -14,7 +14,7 @@ from curation.drafting.checks import NAMES
 from curation.drafting.judging import JudgeAgreement, Judgement, agreement_with_people
 from curation.drafting.repair import KeptDraft
 from curation.drafting.report import DraftReport, Standing, draft_report
-from curation.drafting.spending import spend_rows, spending
+from curation.drafting.spending import ledger_rows, spending
 from curation.galleries.page import harmless, write_page
 from curation.records import Outcome, Verdict
 from flows.draft_charts import seconds_chart, ways_chart
@@ -52,7 +52,7 @@ def write_draft_page(out: Path, report: DraftReport, calls: Sequence[DraftCall])
     for call in calls:
         if call.seconds is not None:
             seconds[call.step].append(call.seconds)
-    headings, rows = spend_rows(report.spending)
+    headings, rows = ledger_rows(report.spending)
     spent = report.spending.spent
     write_page(
         "drafting.html.j2",

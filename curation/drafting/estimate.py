@@ -187,7 +187,10 @@ def estimate(
 
 def confirm_text(found: Estimate) -> str:
     """Return what a person is told before a run, as lines of plain text; a question may follow."""
-    steps = ", ".join(f"{count:,} {step}" for step, count in found.questions.items())
+    kinds = Counter(dict.fromkeys(DEFAULT_TOKENS, 0))  # in the order of the steps
+    for step, count in found.questions.items():
+        kinds[next((kind for kind in DEFAULT_TOKENS if step.startswith(kind)), step)] += count
+    steps = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
     lines = [f"{found.asked:,} questions to {found.model}" + (f": {steps}" if steps else "")]
     if found.kept:
         lines.append(f"{found.kept:,} answers are kept and cost nothing")

@@ -90,26 +90,63 @@ def spending(entries: Iterable[Entry]) -> Spending:
 
 
 def spend_rows(found: Spending) -> tuple[list[str], list[list[str]]]:
-    """Return headings and rows of the table that `mmke draft spend` prints, the sum last."""
-    headings = ["day", "model", "step", "answers", "in batch", "tokens in", "tokens out", "cost"]
-    headings += ["perhaps paid for nothing"]
+    """Return headings and rows of the table that `mmke draft spend` prints, narrow enough for a terminal.
+
+    The sums of each day, then of each model, of each step and of all; tries without an answer that were
+    perhaps charged stand under 'unanswered', since of those nothing else is known.
+    """
+    rows = []
+    for name in ("day", "model", "step"):
+        keys = sorted({getattr(row, name) for row in found.rows})
+        for key in keys:
+            part = [row for row in found.rows if getattr(row, name) == key]
+            rows.append([key or "unanswered", *_short_figures(_sum(part))])
+    return _SHORT_HEADINGS, [*rows, ["all", *_short_figures(_sum(found.rows))]]
+
+
+def ledger_rows(found: Spending) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows of the whole table, by day, model and step, the sum last."""
     rows = [[row.day or "unanswered", row.model, row.step, *_figures(row)] for row in found.rows]
+    return _HEADINGS, [*rows, ["all", "", "", *_figures(_sum(found.rows))]]
+
+
+_SHORT_HEADINGS = ["by day, by model, by step", "answers", "tokens in", "out", "cost", "lost"]
+_HEADINGS = [
+    "day",
+    "model",
+    "step",
+    "answers",
+    "in batch",
+    "tokens in",
+    "tokens out",
+    "cost",
+    "lost, at most",
+]
+_SUMMED = ("answers", "in_batch", "input_tokens", "output_tokens", "unpriced", "twice")
+
+
+def _sum(rows: Iterable[SpendRow]) -> SpendRow:
     total = SpendRow("", "", "")
-    for row in found.rows:
-        for name in ("answers", "in_batch", "input_tokens", "output_tokens", "cost", "unpriced"):
+    for row in rows:
+        for name in _SUMMED:
             setattr(total, name, getattr(total, name) + getattr(row, name))
-        total.twice += row.twice
+        total.cost += row.cost
         total.twice_cost += row.twice_cost
-    return headings, [*rows, ["all", "", "", *_figures(total)]]
+    return total
+
+
+def _short_figures(row: SpendRow) -> list[str]:
+    answers, _, tokens_in, tokens_out, cost, lost = _figures(row)
+    return [answers, tokens_in, tokens_out, cost, lost]
 
 
 def _figures(row: SpendRow) -> list[str]:
     cost = dollars(row.cost) if row.answers > row.unpriced or not row.answers else "no price"
     if row.unpriced and row.answers > row.unpriced:
         cost += f" + {row.unpriced} without a price"
-    twice = f"{row.twice}, at most {dollars(row.twice_cost)}" if row.twice else "-"
+    lost = f"{row.twice}: {dollars(row.twice_cost)}" if row.twice else "-"
     counts = (row.answers, row.in_batch, row.input_tokens, row.output_tokens)
-    return [*(f"{count:,}" for count in counts), cost, twice]
+    return [*(f"{count:,}" for count in counts), cost, lost]
 
 
 def live_line(money: Money, done: int, total: int, seconds: float) -> str:

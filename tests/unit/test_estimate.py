@@ -23,6 +23,7 @@ from curation.drafting.estimate import (
 )
 from curation.drafting.llm import AnswerNote, LlmRequest, Message
 from curation.drafting.prices import load_prices
+from curation.drafting.prompting import prompt_ids
 from curation.errors import PrerequisiteError
 from curation.records import EditType, Usage
 from warehouse.artefacts import Artefacts, Responses
@@ -92,9 +93,20 @@ def test_a_person_is_told_numbers_cap_and_age_of_the_price() -> None:
     assert "--budget" in confirm_text(of({"locality": 1}))
 
 
+def test_questions_are_told_by_kind_of_step_in_their_order() -> None:
+    asked = {"locality": 2, "questions_user_specific": 1, "questions_visual_entity": 3, "judge_edit": 4}
+    assert "10 questions to m: 4 questions, 2 locality, 4 judge_edit" in confirm_text(of(asked))
+
+
 def test_nothing_to_ask_is_said_plainly() -> None:
     found = of({})
     assert found.expected == found.worst == 0 and "0 questions to m" in confirm_text(found)
+
+
+@pytest.mark.parametrize("edit_type", list(EditType))
+def test_every_step_is_a_prompt_that_there_is(edit_type: EditType) -> None:
+    assert set(steps_of(edit_type)) <= {prompt_id.rpartition(".v")[0] for prompt_id in prompt_ids()}
+    assert all(any(step.startswith(name) for name in DEFAULT_TOKENS) for step in steps_of(edit_type))
 
 
 @pytest.mark.parametrize("edit_type", list(EditType))

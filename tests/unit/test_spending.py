@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from curation.drafting.budget import Money
 from curation.drafting.llm import AnswerNote
-from curation.drafting.spending import Entry, duration, live_line, spend_rows, spending
+from curation.drafting.spending import Entry, duration, ledger_rows, live_line, spend_rows, spending
 from curation.records import Usage
 from warehouse.artefacts import Artefacts, Responses
 
@@ -64,12 +64,25 @@ def test_the_ledger_of_a_real_store(tmp_path: Path) -> None:
     assert found.spent.cost == Decimal("0.55") and len(found.twice) == 1
 
 
-def test_the_table_ends_with_the_sum_and_tells_what_has_no_price() -> None:
-    headings, rows = spend_rows(spending([("a", note(), []), ("b", note(None), []), ("c", None, [ZERO])]))
+def test_the_whole_table_ends_with_the_sum_and_tells_what_has_no_price() -> None:
+    headings, rows = ledger_rows(spending([("a", note(), []), ("b", note(None), []), ("c", None, [ZERO])]))
     assert all(len(row) == len(headings) for row in rows)
     assert rows[0][0] == "unanswered" and rows[-1][:4] == ["all", "", "", "2"]
-    assert rows[-1][-2:] == ["$0.10 + 1 without a price", "1, at most $0.00"]
-    assert spend_rows(spending([]))[1] == [["all", "", "", "0", "0", "0", "0", "$0.00", "-"]]
+    assert rows[-1][-2:] == ["$0.10 + 1 without a price", "1: $0.00"]
+    assert ledger_rows(spending([]))[1] == [["all", "", "", "0", "0", "0", "0", "$0.00", "-"]]
+
+
+def test_the_short_table_sums_by_day_by_model_and_by_step() -> None:
+    other = note("0.3", day="2026-11-23", step="questions_visual_entity.v2")
+    found = spending([("a", note(), []), ("b", other, [Decimal(1), Decimal(1)]), ("c", None, [ZERO])])
+    headings, rows = spend_rows(found)
+    assert all(len(row) == len(headings) for row in rows)
+    assert [row[0] for row in rows] == [
+        *("unanswered", "2026-11-23", "2026-11-24"),
+        *("unanswered", "m", "unanswered", "locality", "questions_visual_entity", "all"),
+    ]
+    assert rows[1] == ["2026-11-23", "1", "10", "5", "$0.30", "1: $1.00"]
+    assert rows[-1] == ["all", "2", "20", "10", "$0.40", "2: $1.00"]
 
 
 AMOUNT = st.decimals(0, 10, places=6)
