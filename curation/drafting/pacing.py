@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections import deque
 from collections.abc import Awaitable, Callable
 from copy import copy
@@ -26,6 +27,7 @@ from curation.errors import (
 _Answer = TypeVar("_Answer")
 _WINDOW = 10.0
 _LONGEST_PROBE = 4.0
+_SPREAD = 0.3
 # A completion is listed by the endpoint some time after it was made.
 _RECOVER_AFTER = (1.0, 4.0)
 
@@ -159,7 +161,7 @@ class PacedModel:
         pace, failures, began = self._pace, 0, 0.0
         now = asyncio.get_running_loop().time
 
-        def is_worth_it(error: Exception) -> bool:
+        def is_worth_it(error: Exception) -> bool | float:
             nonlocal failures, began
             began = began or now()
             if not isinstance(error, TransientError) or self._slots.stopped:
@@ -167,9 +169,13 @@ class PacedModel:
             if now() - began > pace.retry_seconds or (paid and isinstance(error, UnknownOutcomeError)):
                 return False
             if isinstance(error, RateLimitedError):
-                is_near = (error.retry_after or 0.0) <= pace.patience_seconds
+                if error.retry_after is None:
+                    self._retries += 1
+                    return True
+                is_near = error.retry_after <= pace.patience_seconds
                 self._retries += is_near
-                return is_near
+                # Everybody waits as long as it asks at the places; not all need to come at once after that.
+                return is_near and random.uniform(0.01, _SPREAD)
             failures += 1
             self._retries += failures < pace.tries
             return failures < pace.tries
