@@ -118,6 +118,7 @@ async def _draft_all(settings: Settings, plan: Plan, caps: Caps, ended_by: list[
             compose=casting_of,
             examine=examiner(settings.draft) if who.settings.is_llm else None,
             redrafts=settings.draft.redrafts,
+            draws=settings.draft.draws,
             at_once=AT_ONCE * settings.llm.in_flight,
         )
         passes = Passes(settings, plan, means, who)

@@ -37,7 +37,8 @@ class Means:
 
     compose: the casting of a task, with its composite picture; reads and writes files. examine: what models
     find wrong with an item that passes the checks, and records to keep of it (key, record); None for nothing.
-    redrafts: how often a draft that was turned down is made again in a run. at_once: items in flight.
+    redrafts: how often a draft that was turned down is made again in a run; draws: in how many drafts over all
+    runs. at_once: items in flight.
     """
 
     settings: DraftSettings
@@ -45,6 +46,7 @@ class Means:
     compose: Callable[[Task], Casting]
     examine: Examine | None
     redrafts: int
+    draws: int
     at_once: int
 
 
@@ -157,7 +159,7 @@ class DraftRun:
         for _ in range(1 + means.redrafts):
             draft = await self._one(ended, casting, asking, redrafts)
             ended.drafts.append(draft)
-            if not is_worth_another(draft):
+            if not is_worth_another(draft) or draft.draw + 1 >= means.draws:
                 return
             redrafts = redrafts_after(draft, draft.draw + 1)
 
