@@ -52,6 +52,13 @@ async def open_batches(
         await endpoint.aclose()
 
 
+def beside_batches(home: Path, model: LanguageModel, store: Responses) -> LanguageModel:
+    """Return an online model that leaves alone what a batch under way is going to answer."""
+    from curation.drafting.batch_model import AfterBatches
+
+    return AfterBatches(model, store, home / FOLDER)
+
+
 async def submit_and_collect(
     batches: Batches,
     one_pass: Callable[[LanguageModel], Awaitable[None]],
@@ -60,7 +67,6 @@ async def submit_and_collect(
     show: Callable[[str], None],
     budget: Callable[[], Budget | None] = lambda: None,
     endpoint: Endpoint | None = None,
-    first_seconds: float = FIRST_SECONDS,
 ) -> BatchTally:
     """Fetch the answers of known batches, make a pass, submit what it wanted; return where all stands.
 
@@ -71,14 +77,14 @@ async def submit_and_collect(
     before every pass. endpoint: recovers lost online answers. Interrupted or killed at any moment, it goes on
     where it was when called again. Raises LimitReachedError at the end when the budget kept questions back.
     """
-    delay, passed = first_seconds, False
+    delay, passed = FIRST_SECONDS, False
     while True:
         over = await batches.collect(show, lambda: _affords(budget()))
         if over or not passed:
             model = batches.model(budget(), endpoint)
             await one_pass(model)
             await batches.submit(model, show)
-            delay, passed = first_seconds, True
+            delay, passed = FIRST_SECONDS, True
         if not wait or not batches.under_way:
             break
         await asyncio.sleep(delay)

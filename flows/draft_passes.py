@@ -7,7 +7,7 @@ import asyncio
 from curation.drafting.llm import LanguageModel
 from curation.drafting.pacing import RunStoppedError
 from curation.errors import ForgeError
-from flows.draft_batch import open_batches, submit_and_collect
+from flows.draft_batch import beside_batches, open_batches, submit_and_collect
 from flows.draft_line import Line
 from flows.draft_money import Caps
 from flows.draft_plan import Plan
@@ -35,7 +35,8 @@ class Passes:
 
     async def online(self) -> None:
         """Draft all tasks in one pass."""
-        await self._pass(self._who.model)
+        store = Responses(artefacts(self._settings))
+        await self._pass(beside_batches(self._settings.home, self._who.model, store))
 
     async def in_batches(self, caps: Caps) -> None:
         """Fetch what batches have answered, draft as far as that goes, and submit what is to be asked next.

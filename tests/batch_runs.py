@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from curation.drafting.batch_endpoint import BatchEndpoint
 from curation.drafting.batch_model import Wire
@@ -15,6 +16,7 @@ from curation.drafting.batches import Batches, Limits
 from curation.drafting.budget import Budget
 from curation.drafting.llm import LanguageModel, LlmRequest, LlmResponse, Message
 from curation.drafting.prices import Prices
+from flows import draft_batch
 from flows.draft_batch import submit_and_collect
 from tests.llm_server import KEY
 from warehouse.artefacts import Artefacts, Responses
@@ -79,14 +81,13 @@ class BatchRun:
             self.home / "batches", endpoint, store, self.wire, prices=self.prices, limits=self.limits
         )
         try:
-            with batches.locked():
+            with batches.locked(), patch.object(draft_batch, "FIRST_SECONDS", 0.01):
                 self.tally = await submit_and_collect(
                     batches,
                     self._pass,
                     wait=wait,
                     show=self.lines.append,
                     budget=lambda: self.budget(store),
-                    first_seconds=0.01,
                 )
         finally:
             await endpoint.aclose()

@@ -14,6 +14,7 @@ from curation.drafting.endpoint_settings import LlmSettings
 from curation.drafting.llm import ImagePart, LlmRequest, LlmResponse, Message
 from curation.drafting.openai_model import OpenAIModel
 from curation.drafting.recorded import RecordedModel
+from flows import draft_batch
 from flows.draft_batch import open_batches, submit_and_collect
 from tests.batch_runs import questions
 from tests.batch_server import BatchServer, Plan, said
@@ -68,11 +69,14 @@ async def batched(
                 continue
 
     async with open_batches(home, (server.base_url, KEY), model, store) as batches:
-        await submit_and_collect(
-            batches, one_pass, wait=wait, show=lambda _: None, endpoint=model, first_seconds=0.01
-        )
+        await submit_and_collect(batches, one_pass, wait=wait, show=lambda _: None, endpoint=model)
     await model.aclose()
     return answers
+
+
+@pytest.fixture(autouse=True)
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draft_batch, "FIRST_SECONDS", 0.01)
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
