@@ -33,14 +33,14 @@ Id = Annotated[
 def list_prompts() -> None:
     """List all prompt versions: what each is for, and when and why it was written."""
     from curation.drafting.prompting import load_prompt, load_version, prompt_ids
-    from flows.terminal import show_table
+    from flows.terminal import say_result
 
-    rows = []
+    width = max(map(len, prompt_ids()))
     for prompt_id in prompt_ids():
         prompt = load_version(prompt_id)
-        used = "newest" if load_prompt(prompt.name) == prompt else ""
-        rows.append([prompt_id, used, prompt.schema_name, f"{prompt.changed}", prompt.why or prompt.purpose])
-    show_table("Prompts", ["version", "", "schema", "changed", "why"], rows)
+        mark = "*" if load_prompt(prompt.name) == prompt else " "
+        say_result(f"{prompt_id:<{width}} {mark} {prompt.changed}  {prompt.why or prompt.purpose}")
+    say_result("\n* the newest version, which drafting uses")
 
 
 @prompt_app.command()
@@ -170,11 +170,14 @@ def _show_comparison(first: Prompt, second: Prompt, found: Comparison) -> None:
             f"\nno item was drafted with both: `mmke draft --redo-from {first.prompt_id}` makes drafts"
         )
         return
-    rows = [
-        [subject, *(_as_lines(version.answers[subject]) for version in (found.first, found.second))]
-        for subject in found.subjects
-    ]
-    show_table(f"Answers to the same {len(rows)} items", ["subject", *names], rows)
+    say_result(f"\nAnswers to the same {len(found.subjects)} items")
+    for subject in found.subjects:
+        answers = [_fields(version.answers[subject]) for version in (found.first, found.second)]
+        say_result(f"\n{subject}")
+        for name in dict.fromkeys([*answers[0], *answers[1]]):
+            for version, fields in zip(names, answers, strict=True):
+                say_result(f"  {name:<24} {version.rpartition('.')[2]:<4} {fields.get(name, '-')}")
+    say_result("")
     one, two = found.items
     rates = [
         [check, f"{left} of {one}", f"{right} of {two}"]
@@ -211,8 +214,18 @@ def _show_trial(trial: Trial) -> None:
 
 def _as_lines(answer: str) -> str:
     """Return an answer with a line for each of its fields, as it came where it is no JSON."""
-    try:
-        value = json.loads(answer)
-    except (ValueError, RecursionError):
-        return answer
-    return json.dumps(value, ensure_ascii=False, indent=1)
+    return "\n".join(f"{name:<24} {value}".rstrip() for name, value in _fields(answer).items())
+
+
+def _fields(answer: str) -> dict[str, str]:
+    """Return the fields of an answer, each as one text; the whole answer where it is no one JSON object."""
+    from curation.drafting.answers import json_objects
+
+    found = json_objects(answer)
+    if len(found) != 1:
+        return {"answer": answer}
+    values = json.loads(found[0])
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in values.items()
+    }
