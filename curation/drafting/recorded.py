@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from curation.drafting.budget import Budget
+from curation.drafting.budget import Budget, worst_tokens
 from curation.drafting.llm import (
     AnswerNote,
     Endpoint,
@@ -21,7 +21,9 @@ from curation.drafting.llm import (
     before_sending,
     read_response,
 )
+from curation.drafting.prices import PICTURE_TOKENS
 from curation.errors import ForgeError, UnknownOutcomeError
+from curation.records import Usage
 
 LISTED_AFTER_SECONDS = 10.0
 """A request outlives the client that was killed: until its answer is made and listed, we wait this long."""
@@ -105,12 +107,23 @@ class RecordedModel:
                 (self._budget.lost if is_marked else self._budget.release)(held)
             raise
         seconds = time.monotonic() - began
-        cost = self._budget.settle(held, response.usage) if self._budget and held else None
+        cost = self._budget.settle(held, _charged(request, response)) if self._budget and held else None
         return await self._keep(request, response, note_on(request, response, cost=cost, seconds=seconds))
 
     async def _keep(self, request: LlmRequest, response: LlmResponse, note: AnswerNote) -> LlmResponse:
         await self._store.put(request.request_sha256, response.raw.encode("utf-8"), note)
         return replace(response, note=note)
+
+
+def _charged(request: LlmRequest, response: LlmResponse) -> Usage:
+    """Return the tokens that an answer is charged for, as far as we know.
+
+    A request that was declined with an HTTP error bears no usage; OpenAI charges nothing for it, Azure what
+    was sent: that, at most, is counted.
+    """
+    if response.usage == Usage() and not response.response_id:
+        return Usage(input_tokens=worst_tokens(request, PICTURE_TOKENS)[0])
+    return response.usage
 
 
 def note_on(

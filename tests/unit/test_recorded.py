@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from curation.drafting.budget import Budget, Spent
+from curation.drafting.budget import Budget, Spent, worst_tokens
 from curation.drafting.llm import LlmRequest, LlmResponse, about_to_send
 from curation.drafting.openai_model import OpenAIModel
 from curation.drafting.prices import load_prices
@@ -84,6 +84,21 @@ def test_the_note_tells_usage_cost_and_time(store: Responses) -> None:
     assert note.cost == Decimal("0.000013")
     assert note.seconds is not None
     assert note.prompt_id == request().prompt_id
+
+
+def test_a_declined_request_costs_at_most_what_was_sent(store: Responses) -> None:
+    money = budget()
+    declined = FakeModel({"error": {"code": "content_filter"}})
+    response = asyncio.run(RecordedModel(declined, store, money).complete(request()))
+    assert response.finish_reason == "content_filter"
+    sent = worst_tokens(request(), 0)[0]
+    assert money.money.spent == Decimal(sent).scaleb(-6)
+
+
+def test_an_answer_without_usage_costs_its_worst(store: Responses) -> None:
+    money = budget()
+    asyncio.run(RecordedModel(FakeModel(body("{}") | {"usage": None}), store, money).complete(request()))
+    assert money.money.spent > Decimal(worst_tokens(request(), 0)[1]).scaleb(-6)
 
 
 def test_the_raw_answer_is_kept_whatever_it_is(store: Responses) -> None:
