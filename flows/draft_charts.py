@@ -27,6 +27,7 @@ def ways_chart(rows: Sequence[Ways]) -> str:
             left = [start + width for start, width in zip(left, widths, strict=True)]
         axes.set_yticks(places, [harmless(row.category, 40) for row in rows])
         axes.set_xlabel("subjects")
+        axes.locator_params(axis="x", integer=True)
         axes.margins(y=0.02)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=len(WAYS), frameon=False)
     return drawn.getvalue()

@@ -12,7 +12,7 @@ from curation.drafting.budget import dollars
 from curation.drafting.calls import DraftCall
 from curation.drafting.checks import NAMES
 from curation.drafting.judging import JudgeAgreement, Judgement, agreement_with_people
-from curation.drafting.repair import KeptDraft
+from curation.drafting.repair import KeptDraft, step_of_prompt
 from curation.drafting.report import DraftReport, Standing, draft_report
 from curation.drafting.spending import ledger_rows, spending
 from curation.galleries.page import harmless, write_page
@@ -51,7 +51,7 @@ def write_draft_page(out: Path, report: DraftReport, calls: Sequence[DraftCall])
     seconds: defaultdict[str, list[float]] = defaultdict(list)
     for call in calls:
         if call.seconds is not None:
-            seconds[call.step].append(call.seconds)
+            seconds[step_of_prompt(call.step) or call.step].append(call.seconds)
     headings, rows = ledger_rows(report.spending)
     spent = report.spending.spent
     write_page(
