@@ -8,20 +8,19 @@ from collections.abc import Iterator
 from curation.drafting.checks.finding import Finding, plain
 from curation.drafting.checks.lists import lines
 from curation.drafting.checks.naming import without_name
-from curation.drafting.checks.texts import RELIABILITY, reliability
+from curation.drafting.checks.texts import ABBREVIATED, RELIABILITY, reliability
 from curation.drafting.checks.words import same, says, tokens
 from curation.drafting.schemas import MAX_ANSWER_WORDS
 from curation.errors import Reason
 from curation.records import EditType, ImageRole, KnowledgeItem, Probe, ProbeKind
 
 _NO_ANSWER = frozenset(tokens(text) for text in lines("no_answer"))
-_LAST = re.compile(
-    r"(?:,|;)\s*(?:and|or)\s+\S|(?:\s(?:and|or)\s).*\s(?:and|or)\s|;\s*\S|\s/\s", re.IGNORECASE
+_PART = r"[\w'-]+(?: [\w'-]+)?"
+_LIST = re.compile(
+    rf"[,;]\s*(?:and|or)\s+\S|\s(?:and|or)\s.*\s(?:and|or)\s|;\s*\S|\s/\s|^{_PART}, (?!the ){_PART} and ",
+    re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"[.!?]\s+[A-Z]|[.!?;:,]$")
-_ABBREVIATED = re.compile(
-    r"(?:\b[A-Za-z]|\b(?:St|Dr|Mr|Mrs|Ms|Jr|Sr|Inc|Ltd|Co|Corp|No|Mt|Ft|Bros|vs|etc))\.$"
-)
+_STOP = re.compile(r"(\S+)\.[\"”’')]*\s+(?=[A-Z])")
 
 
 def answer_form(item: KnowledgeItem) -> Iterator[Finding]:
@@ -37,8 +36,10 @@ def _form_fault(answer: str) -> str:
         return "has a blank at an end"
     if not tokens(answer) and not re.search(r"\w", answer):
         return "holds no word"
-    if _SENTENCE.search(answer) and not _abbreviation(answer):
-        return "is a sentence or ends in a full stop"
+    if answer.endswith((".", ",", ";", ":")) or any(
+        not ABBREVIATED.match(m[1]) for m in _STOP.finditer(answer)
+    ):
+        return "is a sentence or ends in a stop"
     if tokens(answer) in _NO_ANSWER:
         return "says that there is none"
     if _is_list(answer):
@@ -46,17 +47,9 @@ def _form_fault(answer: str) -> str:
     return ""
 
 
-def _abbreviation(answer: str) -> bool:
-    """Tell whether the only full stops of an answer are abbreviations: 'Washington, D.C.', 'J. Smith'."""
-    stops = [match.end() for match in re.finditer(r"\.(?=\s|$)", answer)]
-    return (
-        bool(stops) and all(_ABBREVIATED.search(answer[:end]) for end in stops) and answer[-1] not in "!?;:,"
-    )
-
-
 def _is_list(answer: str) -> bool:
     """Tell 'a, b, and c' and 'a, b' from 'Oslo, Norway', 'January 5, 1743' and 'Earth, Wind & Fire'."""
-    if _LAST.search(answer) and "&" not in answer:
+    if _LIST.search(answer) and "&" not in answer:
         return True
     parts = [part.strip() for part in re.split(r",(?!\d{3})", answer)]
     return len(parts) > 3 or (len(parts) > 1 and all(part.islower() and part.isascii() for part in parts))

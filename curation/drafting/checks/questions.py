@@ -11,7 +11,7 @@ from rapidfuzz import fuzz
 from curation.drafting.checks.finding import Finding, plain
 from curation.drafting.checks.lists import listed
 from curation.drafting.checks.naming import distinctive, named_in
-from curation.drafting.checks.texts import LOCALITY, bare_name, reliability
+from curation.drafting.checks.texts import ABBREVIATED, LOCALITY, bare_name, reliability
 from curation.drafting.checks.words import holds_run, says, tokens
 from curation.drafting.schemas import MAX_QUESTION_WORDS
 from curation.errors import Reason
@@ -24,10 +24,6 @@ ALIKE = 93
 _ASKING = frozenset(listed("asking"))
 _AUXILIARY = frozenset(listed("auxiliary"))
 _END = re.compile(r"(\S+)([.?]+)[\"”’')]*\s+(?=[A-Z\"“(])")
-_SHORTENED = re.compile(
-    r"^\W*(?:[A-Za-z]|(?:[A-Za-z]\.)+[A-Za-z]?|St|Ste|Dr|Mr|Mrs|Ms|Prof|No|vs|Jr|Sr|Mt|Ft|Inc|Ltd|Co|Corp|Gen|Col|Sgt|"
-    r"Lt|Capt|Rev|Op|Vol|ca|c|cf|etc|Bros)$"
-)
 _PICTURE = r"(?:image|picture|photo|photograph|drawing|illustration|figure|snapshot|screenshot)s?"
 _SEEN = re.compile(
     rf"\b{_PICTURE}\b|\b(?:shown|depicted|pictured|seen|visible|displayed|portrayed|photographed)\b|"
@@ -67,7 +63,7 @@ def _form_fault(question: str) -> str:
         return "has a blank at an end"
     if question.count("?") != 1 or not question.rstrip("\"”’')").endswith("?"):
         return "does not end with its only question mark"
-    if any(not _SHORTENED.match(match[1]) for match in _END.finditer(question)) or "\n" in question:
+    if any(not ABBREVIATED.match(match[1]) for match in _END.finditer(question)) or "\n" in question:
         return "is more than one sentence"
     plain_words = re.sub(r"['’]", "", question.lower())
     asked = re.findall(r"[^\W_]+", plain_words)

@@ -10,6 +10,11 @@ from curation.records import KnowledgeItem, Probe, ProbeKind
 
 RELIABILITY = (ProbeKind.T_REL, ProbeKind.I_REL, ProbeKind.I_GEN)
 LOCALITY = (ProbeKind.T_LOC, ProbeKind.I_LOC)
+ABBREVIATED = re.compile(
+    r"^\W*(?:[A-Za-z]|(?:[A-Za-z]\.)+[A-Za-z]?|St|Ste|Dr|Mr|Mrs|Ms|Prof|No|vs|Jr|Sr|Mt|Ft|Inc|Ltd|Co|Corp|Gen|Col|Sgt|"
+    r"Lt|Capt|Rev|Op|Vol|ca|c|cf|etc|Bros|Sen|Gov|Pres|Rep|Fr|Hon|Pt|Mme|Mlle|Cpl|Maj|Adm|Univ|Dept|Ave|Blvd|Rd|al|Ph)$"
+)
+"""A word before a full stop that ends no sentence: 'St', 'U.S', 'J'."""
 
 
 class Place(NamedTuple):

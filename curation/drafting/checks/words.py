@@ -21,6 +21,7 @@ _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "’": "'", "ʼ": "'"}
 )
 _WORD = re.compile(r"\d+(?:[.,]\d+)*(?:st|nd|rd|th)?(?![a-z])|[^\W_]+(?:'[^\W_]+)*(?:\+\+|#)?|[&%]")
+_DOTTED = re.compile(r"(?<!\w)(?:[^\W\d_]\.){2,}")
 _ARTICLE = re.compile(
     r"(?<![\w'’-])(?:the|an|a|THE|AN)(?=\s+\S)|(?:^|(?<=[.!?:\"“(]\s)|(?<=^[\"“(]))(?:The|An|A)(?=\s+\S)"
 )
@@ -36,10 +37,11 @@ def folded(text: str) -> str:
 def tokens(text: str) -> tuple[str, ...]:
     """Return the words of a text as they are compared.
 
-    'The Queen's twenty-one Cafés' gives queen, 21, cafes; '1,743' gives 1743; '&' is and, '%' is percent.
+    'The Queen's twenty-one Cafés' gives queen, 21, cafes; '1,743' 1743, 'U.S.' us, '&' and, '%' percent.
     An article counts only where it may be a name: 'vitamin A', 'A' alone.
     """
     found = []
+    text = _DOTTED.sub(lambda match: match[0].replace(".", ""), text)
     for word in _WORD.findall(folded(_ARTICLE.sub(" ", text))):
         if word in "&%":
             found.append({"&": "and", "%": "percent"}[word])

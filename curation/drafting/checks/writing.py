@@ -6,11 +6,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Collection, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from curation.drafting.checks.finding import UNWANTED, Finding, plain
 from curation.drafting.checks.lists import listed
+from curation.drafting.checks.patterns import ADDRESS, ECHO, FORMULA, MARKUP, MIXED
 from curation.drafting.checks.texts import Place, texts
 from curation.drafting.checks.words import folded
 from curation.errors import Reason
@@ -23,53 +24,8 @@ MAX_QUESTION_PIECES = 400
 SHINGLE = 9
 """So many words in a row as in a prompt's instructions are no accident."""
 
-_TOP_LEVEL = (
-    "com|org|net|io|ru|info|biz|xyz|top|site|online|example|test|dev|app|co|me|cn|de|uk|fr|eu|tk|click"
-)
-_ADDRESS = re.compile(
-    r"(?i:\b(?:h(?:tt|xx)ps?|ftps?|wss?|mailto|javascript|vbscript|tel)\s*:(?=\s*[/\w]))|(?i:\bdata:\w+/)|"
-    r"(?i:\bfile:/)|(?i:\bwww\s?\.)|"
-    rf"(?<![\w.@])[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:{_TOP_LEVEL})(?:/\S*|:\d+\S*|(?![\w.-]*\w))|"
-    r"\w\.(?i:com|org|net|io|ru)/\w|\w@\w|(?<!\w)@\w|//\w+[.]\w|\[\.\]|\b\d{1,3}(?:\.\d{1,3}){3}[:/]"
-)
-_MARKUP = re.compile(
-    r"<[A-Za-z/!?%]|&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]{1,30});|!?\[[^\]]*\]\s?\(|\]\[|^\s*\[[^\]]+\]:|"
-    r"`|~~~|\*\*|(?<!\w)__\w|^\s*#{1,6}\s|^\s*>\s|^\s*[-*•]\s+\w|\|\s*:?-{2,}|[{}]|\\[A-Za-z0-9(\[]|<<|>>>|"
-    r"\[(?:\d+|citation needed|edit)\]|\[\d*(?:;\d+)*[mKHJ]\b|(?<!\w)on(?:error|load|click|mouseover)\s*=",
-    re.IGNORECASE | re.MULTILINE,
-)
-# What spreadsheets take for a formula: OWASP, "CSV Injection". A signed number is none.
-_FORMULA = re.compile(r"\s*['\"]?\s*(?:[=@＝＠]|[+\-＋－](?!\d[\d.,]*(?:\s|$|%|°)))")
-_MIXED = re.compile(r"[A-Za-z][^\W\d_]*[Ѐ-ӿοΟ]|[Ѐ-ӿοΟ][^\W\d_]*[A-Za-z]")
-
-_DO = r"(?:ignor|disregard|forget|overrid|bypass|skip)(?:e|ing|ed)?"
-_EARLIER = (
-    r"(?:previous|prior|preceding|above|earlier|foregoing|former|"
-    r"system|original|all|any|these|those|your|my|the)"
-)
-_ORDERS = r"(?:instructions?|prompts?|commands?|directions?|rules|guidelines|messages?|orders|context)"
-_ECHO = re.compile(
-    rf"\b{_DO}\b(?:\s+\w+){{0,3}}?\s+{_EARLIER}\b(?:\s+\w+){{0,3}}?\s+{_ORDERS}\b|"
-    rf"\b{_DO}\s+(?:all\s+|everything\s+|anything\s+)?(?:the\s+|of\s+the\s+)?(?:previous|prior|above|foregoing)\b|"
-    r"\bforget\s+everything\b|"
-    r"\bas\s+an?\s+(?:ai|large)\s+(?:language\s+)?(?:model|assistant|chatbot|system)\b|\bas\s+an\s+ai\s*,|"
-    r"\bas\s+a\s+(?:language\s+model|chatbot)\b|\bi\s+am\s+(?:an?\s+)?(?:ai|large\s+language)\s+(?:model|assistant)\b|"
-    r"\bi'?m\s+(?:sorry|unable|afraid)\b|\bi\s+(?:cannot|can't|can\s+not|am\s+unable\s+to|won't)\s+"
-    r"(?:assist|help|comply|provide|answer|fulfil+|generate|create|write|do|determine|see|tell)\b|"
-    r"\bmy\s+(?:training\s+data|knowledge\s+cut-?off|programming)\b|"
-    r"\b(?:system|developer|hidden)\s+(?:prompt|message|instructions?)\b|\bjail-?break|\bdeveloper\s+mode\b|"
-    r"\bprompt\s+injection\b|\b(?:new|updated|additional|important)\s+instructions?\s*:|"
-    r"(?:^|[.!?:]\s+|\n)\s*(?:system|assistant|human|user|instruction|instructions|developer)\s*:|"
-    r"###\s*(?:instruction|system|response|input)|<\|\w*\|>|\[/?inst\]|"
-    r"\byou\s+are\s+(?:now\s+)?(?:an?\s+)?(?:ai|helpful|chatgpt|gpt|claude|dan|unrestricted|language\s+model)\b|"
-    r"\byou\s+(?:must|should|will)\s+now\b|\b(?:reveal|print|repeat|leak)\s+(?:\w+\s+){0,3}?(?:prompt|instructions|api\s+key)\b|"
-    r"\bapi[\s_-]?keys?\b\s*(?:is|=|:)|\bend\s+of\s+data\b|\bdata\s+block\b|\bmarker\s+lines?\b|\bquoted\s+material\b|"
-    r"\b(?:valid|one)\s+json\b|\bjson\s+object\b|\bcounterfactual\b|"
-    r"\b(?:edited|original)\s+knowledge\b|\bedited\s+(?:text|version)\b|\bknowledge\s+editing\b|"
-    r"\b(?:fine_type|edited_text|original_text|source_text|source_title|user_name|rephrased_request|"
-    r"text_question|image_question|hop_source)\b|\b[0-9a-f]{16}\b|\blorem\s+ipsum\b|\.{3}\s*$|^\W*\.{3}",
-    re.IGNORECASE,
-)
+_LIKE_ENGLISH = re.compile(r"(?=[a-z]*[aeiouy])(?![a-z]*[^aeiouy]{4})[a-z]{1,15}")
+_HEAP = re.compile(r"[\u0300-\u036f]{4}")
 _ENGLISH = frozenset(listed("english"))
 _NON_LATIN_SHARE = 0.4
 
@@ -100,13 +56,15 @@ def hostile_words(text: str, own: Collection[str] = ()) -> tuple[str, str] | Non
         return f"the character U+{ord(bad):04X}, which nobody sees", ""
     if unicodedata.normalize("NFC", text) != text:
         return "letters and accents that are not joined (no NFC)", ""
-    address = next((hit for hit in _ADDRESS.finditer(text) if hit[0].lower() not in own), None)
+    if _HEAP.search(text):
+        return "a heap of accents on one letter", ""
+    address = next((hit for hit in ADDRESS.finditer(text) if hit[0].lower() not in own), None)
     if address is not None:
         return "an address", address[0]
-    for what, pattern in (("markup", _MARKUP), ("letters of two alphabets in one word", _MIXED)):
+    for what, pattern in (("markup", MARKUP), ("letters of two alphabets in one word", MIXED)):
         if hit := pattern.search(text):
             return what, hit[0]
-    if hit := _FORMULA.match(text):
+    if hit := FORMULA.match(text):
         return "what a spreadsheet would take for a formula", hit[0]
     return None
 
@@ -114,7 +72,8 @@ def hostile_words(text: str, own: Collection[str] = ()) -> tuple[str, str] | Non
 def echoed(item: KnowledgeItem) -> Iterator[Finding]:
     """No text repeats instructions: those of our prompts, of a page that speaks to a model, or a refusal."""
     for place in texts(item):
-        hit = _ECHO.search(place.text)
+        # letters that only look different ('𝐢𝐠𝐧𝐨𝐫𝐞') read the same to a model
+        hit = ECHO.search(unicodedata.normalize("NFKC", place.text))
         span = hit[0] if hit else _of_a_prompt(place.text)
         if span:
             yield Finding(
@@ -189,7 +148,7 @@ def _foreign(place: Place, name: str) -> bool:
     )
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _classified(text: str) -> str:
     import py3langid  # type: ignore[import-untyped]  # it reads its model, half a second
 
@@ -218,11 +177,10 @@ def too_long(item: KnowledgeItem) -> Iterator[Finding]:
 def word_pieces_at_most(text: str) -> int:
     """Return how many word pieces a text may come to with BERT's English vocabulary, rather too many.
 
-    Signs and letters beyond Latin are one each, digits one each; of a word in Latin letters a piece takes
-    two letters at the least on average, save for words without vowels, where each letter may stand alone.
+    Signs, digits and letters beyond Latin are one each. Of a word in Latin letters a piece takes two and a
+    half letters on average; where English has no word like it, each letter may stand alone.
     """
     count = 0
     for word in re.findall(r"[^\W\d_]+|\d+|[^\w\s]|_", folded(text)):
-        spelled = not word.isascii() or not word.isalpha() or not re.search(r"[aeiouy]", word)
-        count += len(word) if spelled else math.ceil(len(word) / 2.5)
+        count += math.ceil(len(word) / 2.5) if _LIKE_ENGLISH.fullmatch(word) else len(word)
     return count
