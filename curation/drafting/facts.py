@@ -6,9 +6,9 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 
-from curation.drafting.lexicon import Slot, countries, ordinal, slots_of, table, word_list
+from curation.drafting.lexicon import Slot, countries, ordinal, slots_of, word_list
+from curation.drafting.place_names import PLACES
 from curation.ids import nfc
 
 MAX_SENTENCE_WORDS = 40
@@ -40,14 +40,14 @@ _ORDINALS = (
     "twentieth",
 )
 _CENTURY = re.compile(
-    rf"\b(\d{{1,2}}(?:st|nd|rd|th)|{'|'.join(_ORDINALS)})(?: (?:through|to|and) \w+)?"
+    rf"\b(\d{{1,2}}(?:st|nd|rd|th)|{'|'.join(_ORDINALS)})(?: (?:through|to|and)(?: early| late| mid)? \w+)?"
     r"[ -]centur(?:y|ies)( BCE?)?"
 )
 _MARKUP = re.compile(r"https?://|www\.|[<>{}\\|`]|\[\[|\]\]")
 _END = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bc\.)(?<!\bSt\.)(?<!\bDr\.)\s+(?=[A-Z\"“])")
 _NAME = re.compile(r"\b[A-Z][\w’'-]+(?: (?:[A-Z]\.|de|da|van|von|[A-Z][\w’'-]+)){1,3}")
 _DENIED = re.compile(
-    r"\b(no|not|never|neither|absent|unlike|extinct genus|extinct relatives|fossils?|except)\b"
+    r"\b(no|not|never|neither|absent|unlike|extinct genus|extinct relatives|fossils?|except|single species)\b"
 )
 _NO_PERSON = frozenset(
     {"Emperor", "King", "Classic", "Empire", "Dynasty", "Kingdom", "Republic", "Church", "People"}
@@ -138,11 +138,19 @@ def _facts_in(sentence: str, slot: Slot) -> Iterator[Fact]:
 _Found = Iterator[tuple[str, str]]
 
 
+_WHAT_IT_IS = re.compile(
+    r"\b(?:is|are|was|were)\b(.*?)(?:\b(?:that|which|who|in|from|with|used|native)\b|;|$)"
+)
+
+
 def _words(sentence: str, slot: Slot) -> _Found:
+    if slot.name == "kind":
+        sentence = found[1] if (found := _WHAT_IT_IS.search(sentence)) else ""
+    # 'lizard-like' is no lizard.
     hits = [
         (match.start(), value)
         for pattern, value in word_list(slot.words)
-        if (match := pattern.search(sentence))
+        if (match := pattern.search(sentence)) and not sentence.startswith("-", match.end())
     ]
     # The list's own order decides for kinds (the narrower stands first), the place in the text for the rest.
     ordered = hits if slot.name == "kind" else sorted(hits, key=lambda hit: hit[0])
@@ -157,7 +165,7 @@ def _pattern(sentence: str, slot: Slot) -> _Found:
 
 
 def _spelled_out(value: str) -> str:
-    value = re.sub(r"(?<=\d)(?=[a-z])", " ", value.replace("–", " to "))
+    value = re.sub(r"(?<=\d)(?=[a-z])(?!(?:st|nd|rd|th)\b)", " ", value.replace("–", " to "))
     if re.match(r"\d{3} (and|-) \d{3}", value):
         value = re.sub(r" (and|-) ", " to ", value, count=1)
     return " ".join(_UNITS.get(word, word) for word in value.split())
@@ -188,96 +196,8 @@ def _person(sentence: str, _slot: Slot) -> _Found:
                 yield " ".join(words), match[1]
 
 
-def _country(sentence: str, _slot: Slot) -> _Found:
-    found = _first(sentence, _nouns())
-    if found:
-        yield found[0], ""
-        return
-    # An adjective places a thing only before a place: 'the Jordanian governorate', not 'the Spanish king'.
-    place = r" (?:city|town|capital|governorate|province|state|island|coast|village|region)"
-    for name in (country for country in countries() if re.search(country.adjective + place, sentence)):
-        yield name.name, ""
-
-
-def _one_country(sentence: str, _slot: Slot) -> _Found:
-    """A lake on a border is in no one country: only a sentence that names a single one counts."""
-    named = set(_first(sentence, _country_words()))
-    if len(named) == 1:
-        yield named.pop(), ""
-
-
-def _place(sentence: str, slot: Slot) -> _Found:
-    yield from (_country(sentence, slot), _adjective(sentence, slot), _region(sentence, slot))[
-        0 if _first(sentence, _nouns()) else 1 if _first(sentence, _adjectives()) else 2
-    ]
-
-
-def _nationality(sentence: str, _slot: Slot) -> _Found:
-    words = "|".join(re.escape(word) for word in sorted(_adjectives(), key=len, reverse=True))
-    pattern = rf"\b(?:was|is) (?:an?|the) (?:[a-z-]+ ){{0,3}}(?:[A-Z][a-z]+-born )?({words})\b(?!-)"
-    for match in re.finditer(pattern, sentence):
-        yield _adjectives()[match[1]], ""
-
-
-def _adjective(sentence: str, _slot: Slot) -> _Found:
-    yield from ((name, "") for name in _first(sentence, _adjectives()))
-
-
-def _region(sentence: str, _slot: Slot) -> _Found:
-    regions = {region.removeprefix("the "): region for region in table("places")["known"]["regions"]}
-    yield from ((name, "") for name in _first(sentence, regions | _nouns()))
-
-
-def _city(sentence: str, _slot: Slot) -> _Found:
-    known = {city: city for country in countries() for city in (country.capital, *country.cities)}
-    hits = [city for city in _first(sentence, known) if _stands_in(sentence, city)]
-    if hits:
-        yield hits[0], ""
-        return
-    names = "|".join(re.escape(name) for name in _country_words())
-    pattern = rf"\bin ([A-Z][\w’'-]+(?: [A-Z][\w’'-]+)?), (?:[A-Z][\w ]+, )?(?:{names})\b"
-    for match in re.finditer(pattern, sentence):
-        if (
-            match[1].split()[-1] not in table("places")["known"]["not_a_city"]
-            and match[1] not in _country_words()
-        ):
-            yield match[1], ""
-
-
-def _stands_in(sentence: str, city: str) -> bool:
-    """Tell whether a sentence puts something in a city, and not only near it or named after it."""
-    place = r"(?:\bin|\bat|\bcity of|\bpart of|\bheart of|,) (?:the |central |ancient )*(?:city of )?"
-    return re.search(place + re.escape(city) + r"\b(?! Bay| Peninsula| River| style)", sentence) is not None
-
-
-@cache
-def _nouns() -> dict[str, str]:
-    """Return the names of countries."""
-    names = [country.name for country in countries()] + table("places")["known"]["countries"]
-    return {name: name for name in names}
-
-
-@cache
-def _adjectives() -> dict[str, str]:
-    """Return the adjectives of countries, and other words for them, each with the country."""
-    places = table("places")
-    words = {country.adjective: country.name for country in countries()}
-    words |= places["known"]["adjectives"]
-    words |= places["aliases"]
-    return words
-
-
-@cache
-def _country_words() -> dict[str, str]:
-    """Return the words by which a text names a country, each with the country."""
-    return _nouns() | _adjectives()
-
-
-def _first(sentence: str, words: dict[str, str]) -> list[str]:
-    """Return the values of the words that a sentence holds, in the sentence's order, longer words first."""
-    ordered = sorted(words, key=len, reverse=True)
-    pattern = r"\b(" + "|".join(re.escape(word) for word in ordered) + r")\b(?!-)"
-    return [words[match[1]] for match in re.finditer(pattern, sentence)]
+def _in_place(find: Callable[[str], Iterator[str]]) -> Callable[[str, Slot], _Found]:
+    return lambda sentence, _slot: ((value, "") for value in find(sentence))
 
 
 _MINERS: dict[str, Callable[[str, Slot], _Found]] = {
@@ -286,11 +206,5 @@ _MINERS: dict[str, Callable[[str, Slot], _Found]] = {
     "year": _year,
     "century": _century,
     "person": _person,
-    "country": _country,
-    "one_country": _one_country,
-    "place": _place,
-    "nationality": _nationality,
-    "adjective": _adjective,
-    "region": _region,
-    "city": _city,
+    **{name: _in_place(find) for name, find in PLACES.items()},
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from curation.drafting.facts import sentences
-from curation.drafting.lexicon import mapped_family, table
+from curation.drafting.lexicon import family_of, table
 
 _IS = re.compile(r"\b(?:is|are|was|were|refers to|reigned as|served as)\b(.*)", re.DOTALL)
 # What follows tells what the thing does or has, no longer what it is.
@@ -34,12 +34,14 @@ def kind_of(text: str) -> Kind | None:
     if found is None:
         return None
     head = " ".join(_UP_TO.split(found[1])[0].split()[:_HEAD_WORDS])
-    return next((kind for pattern, kind in _kinds() if pattern.search(head)), None)
+    hits = [(hit.end(), kind) for pattern, kind in _kinds() if (hit := pattern.search(head))]
+    # 'an Italian painter and architect' is a painter, 'a chapel of the pope' a chapel.
+    return min(hits, key=lambda hit: hit[0])[1] if hits else None
 
 
 def family(category: str, fine_type: str, text: str) -> str:
     """Return the family of slots for a subject: its category's, else what its text or fine type tells."""
-    of_category = mapped_family(category)
+    of_category = family_of(category)
     if of_category is not None:
         return of_category
     kind = kind_of(text) or kind_of(f"This is a {fine_type}.")

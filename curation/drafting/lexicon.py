@@ -81,13 +81,7 @@ def word_list(name: str) -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 @cache
-def family_of(category: str) -> str:
-    """Return the family of slots for a broad category, 'thing' when it has none of its own."""
-    return mapped_family(category) or "thing"
-
-
-@cache
-def mapped_family(category: str) -> str | None:
+def family_of(category: str) -> str | None:
     """Return the family of slots for a broad category, None for one that holds many kinds of things."""
     families: dict[str, list[str]] = table("slots")["families"]
     return next((family for family, keys in families.items() if category in keys), None)

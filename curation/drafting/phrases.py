@@ -65,7 +65,7 @@ class Phrase:
 
     def fill(self, template: str, **values: str) -> str:
         """Return a template of slots.toml with {x}, the verb forms, {v}, {a_v} and more filled in."""
-        forms = {key: pair[self.plural] for key, pair in _FORMS.items()}
+        forms = {key: pair[self.plural] for key, pair in _FORMS.items()} | {"it_name": self.text}
         if self.pronoun != "it":
             own = _PRONOUNS.get(self.pronoun, (self.text, self.text, f"{self.text}'s"))
             forms |= dict(zip(("It", "it", "Its"), own, strict=True))
@@ -87,8 +87,10 @@ def names(sentence: str, name: str) -> bool:
     stem = wanted[:-1] if wanted.endswith(("s", "y")) else wanted
     if stem.lower() in plain.lower():
         return True
-    longest = max(wanted.split(), key=len)
-    return len(longest) > 5 and longest[:1].isupper() and longest in plain
+    longest, last = max(wanted.split(), key=len), wanted.split()[-1]
+    if len(longest) > 5 and longest[:1].isupper() and longest in plain:
+        return True
+    return len(last) > 3 and last[:1].isupper() and re.search(rf"\b{re.escape(last)}\b", plain) is not None
 
 
 def _folded(text: str) -> str:
@@ -115,6 +117,9 @@ def named(name: str, category: str, source_text: str, fine_type: str = "") -> Ph
     if family == "person":
         return Phrase(name, pronoun=_pronoun(source_text))
     plural = is_plural(name, family)
+    many = re.match(rf"{re.escape(name)}(?:s|es)\b", source_text, re.IGNORECASE)
+    if many is not None and family in _LOWER and family not in _ALWAYS_THE:
+        return Phrase(many[0].lower(), plural=True)
     common = re.search(rf"\b[Aa]n? {re.escape(name.lower())}\b", source_text[:200]) is not None
     if (family in _LOWER or common) and not _proper(name, source_text):
         name = name.lower()
@@ -129,7 +134,9 @@ def named(name: str, category: str, source_text: str, fine_type: str = "") -> Ph
         or common
         or re.search(rf"\b[Tt]he {re.escape(name)}\b(?! [a-z]*(?:family|genus|order)\b)", source_text[:400])
     )
-    if takes_the and family not in ("action", "style", "emotion"):
+    if family in ("action", "style", "emotion"):
+        takes_the = re.match(rf"The {re.escape(name)}\b", source_text, re.IGNORECASE)
+    if takes_the:
         return Phrase(f"the {name}", plural)
     return Phrase(name, plural)
 

@@ -43,12 +43,39 @@ def test_an_entity_is_edited_in_two_facts_that_are_false() -> None:
     assert all("Petra" not in pair["image_question"] for pair in questions["reliability"])
 
 
-def test_portability_needs_the_edit() -> None:
-    _, edit, questions = draft("Petra")
-    port = questions["portability"]
-    assert port["bridge"] in [row["edited"] for row in edit["changes"]]
-    assert not holds(port["question"], port["bridge"])
-    assert not holds(edit["edited_text"], port["answer"])
+OUTSIDE = {
+    "Norway": "Norway is a Nordic country. The capital (and largest city) of Norway is Oslo. It has fjords.",
+    "Jordan": "Jordan is a country in the Southern Levant. Amman is the capital.",
+}
+
+
+def hop(bridge: str, **changed: str) -> dict[str, Any]:
+    values: dict[str, Any] = {"name": "Petra", "fine_type": "temple", "category": "building"}
+    values |= {"original_text": "Petra is in Jordan.", "edited_text": f"It stands in {bridge}."}
+    row = {"aspect": "country", "original": "Jordan", "bridge": bridge, "bridge_text": OUTSIDE["Norway"]}
+    values["bridges"] = [row | {"original_value_text": OUTSIDE["Jordan"]} | changed]
+    return schema_named("PortabilityEntity").model_validate(answer("PortabilityEntity", values)).model_dump()
+
+
+def test_portability_goes_one_hop_over_the_text_about_the_bridge() -> None:
+    port = hop("Norway")
+    assert port["question"] == "What is the capital of the country where the temple in the image stands?"
+    assert (port["bridge"], port["answer"]) == ("Norway", "Oslo")
+    assert port["evidence"] == "The capital (and largest city) of Norway is Oslo."
+    assert port["evidence"] in OUTSIDE["Norway"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"bridge_text": "Norway is a Nordic country, and its capital is not told here."},
+        {"original_value_text": "Jordan was once thought to have Oslo as its capital."},
+        {"aspect": "kind"},
+    ],
+)
+def test_a_hop_that_no_text_tells_is_not_asked_for(changed: dict[str, str]) -> None:
+    with pytest.raises(TooFewFactsError):
+        hop("Norway", **changed)
 
 
 def test_a_concept_is_edited_in_one_fact_and_asked_in_two_wordings() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from curation.drafting.facts import Fact, holds, mine, sentences
-from curation.drafting.lexicon import UserSlot, mapped_family, pool, table, user_slots
+from curation.drafting.lexicon import UserSlot, family_of, pool, table, user_slots
 from curation.drafting.phrases import Phrase, names, with_article
 from curation.drafting.rules.swaps import city_in, counterfactual, leads_on, pick
 from curation.drafting.rules.values import (
@@ -21,12 +21,13 @@ from curation.drafting.rules.values import (
     subject_family,
     subject_phrase,
     text,
+    told,
 )
 from curation.ids import sha256_json
 
 _DANGLING = re.compile(r"(?:It|Its|They|Their|Them|This|These|He|She|His|Her)\b")
-_TARGET_WORDS = 45
-_MOST_WORDS = 70
+_TARGET_WORDS = 60
+_MOST_WORDS = 75
 _DRAWS = 4
 """So many values are offered for the same facts before a redraft finds no other."""
 
@@ -52,7 +53,7 @@ def original(values: Values) -> Iterator[dict[str, Any]]:
                 yield {"original_text": drafted}
             spare.append(drafted)
     yield from ({"original_text": each} for each in spare if len(each.split()) <= _MOST_WORDS)
-    if mapped_family(text(values, "category")) is None or text(values, "category") in _OWNED:
+    if family_of(text(values, "category")) is None or text(values, "category") in _OWNED:
         yield {"original_text": lead}  # enough for what a user adds to it
     raise TooFewFactsError("the source text gives too few facts")
 
@@ -85,34 +86,35 @@ def _paragraph(lead: str, chosen: tuple[Fact, ...], parts: list[str], subject: P
 
 def edited_entity(values: Values) -> Iterator[dict[str, Any]]:
     """Offer edits of two facts, of which one leads on to an outside fact."""
-    facts, avoid = stated(values), avoided(values)
+    facts, known = stated(values), told(values)
     subject = subject_phrase(values, f"{text(values, 'original_text')} {text(values, 'source_text')}")
     lead = f"The {text(values, 'fine_type')} in the image corresponds to {subject.text}."
     for draw in range(_DRAWS):
         seed = f"{text(values, 'name')}{draw or ''}"
         for chosen in choices(values, facts, 2):
-            new = _new_values(chosen, avoid, seed)
-            if new and any(leads_on(fact, value, avoid) for fact, value in zip(chosen, new, strict=True)):
+            new = _new_values(chosen, values, seed)
+            if new and any(leads_on(fact, value, known) for fact, value in zip(chosen, new, strict=True)):
                 yield _edit(lead, subject, chosen, new)
     raise TooFewFactsError("the original knowledge gives too few facts that can be changed")
 
 
 def edited_semantic(values: Values) -> Iterator[dict[str, Any]]:
     """Offer edits of one fact of what is shown."""
-    facts, avoid = stated(values), avoided(values)
+    facts = stated(values)
     subject = subject_phrase(values, text(values, "original_text"))
     lead = f"The {text(values, 'fine_type')} in the image is {subject.text}."
     for draw in range(_DRAWS):
         for chosen in choices(values, facts, 1):
-            new = _new_values(chosen, avoid, f"{text(values, 'name')}{draw or ''}")
+            new = _new_values(chosen, values, f"{text(values, 'name')}{draw or ''}")
             if new:
                 # What the stand-in's picture shows is in no text that a rule could take it from.
                 yield _edit(lead, subject, chosen, new) | {"visible": ""}
     raise TooFewFactsError("the original knowledge gives no fact that can be changed")
 
 
-def _new_values(chosen: tuple[Fact, ...], avoid: str, seed: str) -> list[str] | None:
-    new = [counterfactual(fact, avoid, seed) for fact in chosen]
+def _new_values(chosen: tuple[Fact, ...], values: Values, seed: str) -> list[str] | None:
+    avoid = avoided(values)
+    new = [counterfactual(fact, avoid, seed, told(values)) for fact in chosen]
     slots = [fact.slot.name for fact in chosen]
     if "city" in slots and "country" in slots:
         country = new[slots.index("country")]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from curation.drafting.checks.words import says
 from curation.drafting.facts import Fact, clean, holds, mine
 from curation.drafting.kinds import family
 from curation.drafting.lexicon import Slot, hop_answer, table, user_slots
@@ -182,7 +183,9 @@ def portability_composite(values: Values) -> Iterator[dict[str, Any]]:
 def locality(values: Values) -> Iterator[dict[str, Any]]:
     """Offer a true fact of each of two unrelated subjects, strong ones first."""
     taken = [row["value"] for row in rows(values, "taken")]
-    by_name, by_picture = list(_of_text(values, taken)), list(_of_image(values, taken))
+    by_name, by_picture = _sound(_of_text(values, taken), taken), _sound(_of_image(values, taken), taken)
+    if not by_name or not by_picture:
+        raise TooFewFactsError("the unrelated texts tell nothing that a rule can ask for")
     for place in range(max(len(by_name), len(by_picture))):
         yield {
             "text": by_name[min(place, len(by_name) - 1)],
@@ -191,31 +194,49 @@ def locality(values: Values) -> Iterator[dict[str, Any]]:
     raise TooFewFactsError("the unrelated texts tell nothing else that a rule can ask for")
 
 
+def _sound(offered: Iterator[dict[str, str]], taken: list[str]) -> list[dict[str, str]]:
+    """Return the questions that neither give their answer away nor hold a value of the edit."""
+    return [
+        row for row in offered if not any(says(row["question"], value) for value in (row["answer"], *taken))
+    ]
+
+
 def _of_text(values: Values, taken: list[str]) -> Iterator[dict[str, str]]:
-    name, fine_type, source = (text(values, f"text_{part}") for part in ("name", "fine_type", "text"))
-    phrase = named(name, "", source, fine_type)
+    name, category, fine_type, source = _about(values, "text")
+    phrase = named(name, category, source, fine_type)
     for fact in _unrelated(values, "text", taken):
         yield {"question": phrase.fill(fact.slot.ask, verb=fact.verb), "answer": fact.value}
     yield {"question": phrase.fill("What kind of thing {is} {x}?"), "answer": fine_type}
 
 
 def _of_image(values: Values, taken: list[str]) -> Iterator[dict[str, str]]:
-    name, fine_type, source = (text(values, f"image_{part}") for part in ("name", "fine_type", "text"))
-    phrase = shown(fine_type)
+    name, category, source = (_about(values, "image")[place] for place in (0, 1, 3))
+    phrase = shown(text(values, "image_fine_type"))
     for fact in _unrelated(values, "image", taken):
         yield {"question": phrase.fill(fact.slot.ask_image, verb=fact.verb), "answer": fact.value}
-    plain = re.sub(r"^(?:the|an?) ", "", named(name, "", source, fine_type).text)
-    yield {"question": phrase.fill("What is {x}?"), "answer": plain or clean(name)}
+    plain = re.sub(r"^(?:the|an?) ", "", named(name, category, source).text)
+    yield {"question": phrase.fill("What is {x}?"), "answer": plain if holds(name, plain) else clean(name)}
+
+
+def _about(values: Values, whose: str) -> tuple[str, str, str, str]:
+    name, category, fine_type, source = (
+        text(values, f"{whose}_{part}") for part in ("name", "category", "fine_type", "text")
+    )
+    return name, category, fine_type, source
 
 
 def _unrelated(values: Values, whose: str, taken: list[str]) -> list[Fact]:
-    """Return the facts of an unrelated subject that share nothing with the edit, strong ones first."""
-    name, fine_type, source = (text(values, f"{whose}_{part}") for part in ("name", "fine_type", "text"))
+    """Return the facts that an unrelated subject's text states word for word and that are not the edit's.
+
+    Strong ones first.
+    """
+    name, category, fine_type, source = _about(values, whose)
     given, edit = f"{name} {fine_type}", text(values, "name")
     facts = [
         fact
-        for fact in mine(source, family("", fine_type, source))
-        if not holds(given, fact.value)
+        for fact in mine(source, family(category, fine_type, source))
+        if says(source, fact.value)
+        and not holds(given, fact.value)
         and not any(holds(fact.value, value) or holds(value, fact.value) for value in (*taken, edit))
     ]
     return sorted(facts, key=lambda fact: (fact.slot.weak, sha256_json([whose, name, fact.slot.name])))

@@ -19,10 +19,10 @@ def pick(options: Sequence[str], *seed: str) -> str:
     return options[int(sha256_json(list(seed))[:12], 16) % len(options)]
 
 
-def counterfactual(fact: Fact, text: str, seed: str) -> str | None:
+def counterfactual(fact: Fact, text: str, seed: str, told: str = "") -> str | None:
     """Return a false value of the fact's type that the text does not hold, None when there is none.
 
-    Where the slot has an outside fact, a value that leads to one outside the text is preferred, so that a
+    Where the slot has an outside fact, a value that leads to one outside of `told` is preferred, so that a
     portability question can be asked.
     """
     options = [
@@ -31,24 +31,18 @@ def counterfactual(fact: Fact, text: str, seed: str) -> str | None:
         if not (holds(text, value) or holds(fact.value, value) or holds(value, fact.value))
         and set(value.split()) != set(fact.value.split())
     ]
-    telling = [value for value in options if leads_on(fact, value, text)]
+    telling = [value for value in options if leads_on(fact, value, told)]
     options = telling or options
     return pick(options, seed, fact.slot.name) if options else None
 
 
-def leads(fact: Fact, text: str, seed: str) -> bool:
-    """Tell whether the value that a fact would be changed to leads on to an outside fact."""
-    value = counterfactual(fact, text, seed) if fact.slot.hop else None
-    return value is not None and leads_on(fact, value, text)
-
-
-def leads_on(fact: Fact, value: str, text: str) -> bool:
-    """Tell whether a new value leads to an outside fact of its own that the text does not hold."""
+def leads_on(fact: Fact, value: str, told: str) -> bool:
+    """Tell whether a new value leads to an outside fact of its own that what is told does not hold."""
     slot = fact.slot
     answer = hop_answer(slot.hop, value) if slot.hop else None
     if answer is None or answer == hop_answer(slot.hop, fact.value):
         return False
-    return not holds(text, answer) and not holds(answer, value)
+    return not holds(told, answer) and not holds(answer, value)
 
 
 def city_in(country_name: str, text: str, seed: str) -> str | None:
@@ -104,7 +98,7 @@ def _numbers(value: str, seed: str) -> list[str]:
     if value in _NUMBER_WORDS:
         return list(_NUMBER_WORDS)
     factor = (2, 3, 4)[int(sha256_json([seed, value])[:6], 16) % 3]
-    return [re.sub(r"\d[\d,]*(?:\.\d+)?", lambda match: _scaled(match[0], factor), value)]
+    return [re.sub(r"(?<![A-Za-z\d.,])\d[\d,]*(?:\.\d+)?", lambda match: _scaled(match[0], factor), value)]
 
 
 def _scaled(number: str, factor: int) -> str:

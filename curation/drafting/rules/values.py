@@ -10,7 +10,7 @@ from curation.drafting.kinds import family
 from curation.drafting.lexicon import Slot, slots_of, table
 from curation.drafting.phrases import Phrase, named, shown
 from curation.drafting.prompting import Value
-from curation.drafting.rules.swaps import leads
+from curation.drafting.rules.swaps import counterfactual, leads_on
 from curation.ids import sha256_json
 
 Values = dict[str, Value]
@@ -18,6 +18,7 @@ Values = dict[str, Value]
 _CLASHES = (
     {"city", "country"},
     {"birthplace", "country"},
+    {"office", "country"},
     {"year", "century"},
     {"year", "person"},
     {"prize", "prize_year"},
@@ -76,8 +77,14 @@ def stated(values: Values) -> tuple[Fact, ...]:
 
 def avoided(values: Values) -> str:
     """Return what no new value may stand in: all that is told of the subject and of its stand-in."""
-    told = ("name", "fine_type", "original_text", "source_text", "stand_in_text")
-    return " ".join(str(values.get(name, "")) for name in told)
+    known = ("name", "fine_type", "original_text", "source_text", "stand_in_text")
+    return " ".join(str(values.get(name, "")) for name in known)
+
+
+def told(values: Values) -> str:
+    """Return what an outside fact must not stand in: what an item says of its subject."""
+    known = values.get("original_text") or values.get("source_text", "")
+    return f"{text(values, 'name')} {text(values, 'fine_type')} {known}"
 
 
 def choices(values: Values, facts: tuple[Fact, ...], count: int) -> Iterator[tuple[Fact, ...]]:
@@ -85,8 +92,9 @@ def choices(values: Values, facts: tuple[Fact, ...], count: int) -> Iterator[tup
 
     Where two are wanted, one should lead on to an outside fact.
     """
-    name, avoid = text(values, "name"), avoided(values)
-    leading = {fact for fact in facts if leads(fact, avoid, name)}
+    name, avoid, known = text(values, "name"), avoided(values), told(values)
+    new = ((fact, counterfactual(fact, avoid, name, known)) for fact in facts)
+    leading = {fact for fact, value in new if value is not None and leads_on(fact, value, known)}
 
     def cost(chosen: tuple[Fact, ...]) -> tuple[int, str]:
         slots = {fact.slot.name for fact in chosen}
