@@ -18,6 +18,7 @@ from flows.draft_cli import draft_app
 from flows.evaluate_cli import evaluate_app
 from flows.gallery_cli import gallery
 from flows.model_cli import model_app
+from flows.prompt_cli import prompt_app
 from flows.review_cli import review_app
 from flows.running import prefect_settings
 from flows.taxonomy_cli import taxonomy_app
@@ -43,6 +44,7 @@ app.add_typer(taxonomy_app, name="taxonomy")
 app.add_typer(dedupe_app, name="dedupe")
 app.add_typer(review_app, name="review")
 app.add_typer(draft_app, name="draft")
+app.add_typer(prompt_app, name="prompt")
 app.command()(collect)
 app.command()(gallery)
 

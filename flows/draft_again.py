@@ -79,7 +79,7 @@ class Books:
 
 
 def made_with(prompt_or_model: str, books: Books) -> dict[str, tuple[Redraft, ...]]:
-    """Return the subjects whose drafts were made with a prompt version or a model, and how they are made anew.
+    """Return the subjects whose drafts were made with a prompt version or a model, and how to go on.
 
     Raises PrerequisiteError for one that no draft was made with.
     """

@@ -37,8 +37,8 @@ class Means:
 
     compose: the casting of a task, with its composite picture; reads and writes files. examine: what models
     find wrong with an item that passes the checks, and records to keep of it (key, record); None for nothing.
-    redrafts: how often a draft that was turned down is made again in a run; draws: in how many drafts over all
-    runs. at_once: items in flight.
+    redrafts: how often a draft that was turned down is made again in a run. draws: the most drafts of an item
+    over all runs. at_once: items in flight.
     """
 
     settings: DraftSettings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from curation.errors import PrerequisiteError
 from curation.records import StageCount
+from flows.draft_trace import drafting_lines
 from flows.settings import Settings
 from warehouse.store import read_store
 
@@ -31,10 +32,12 @@ def status_rows(settings: Settings) -> tuple[list[str], list[list[str]]]:
 
 
 def explain(settings: Settings, key: str) -> list[str]:
-    """Return a line for every stage that has seen a thing whose id holds key.
+    """Return a line for every stage that has seen a thing whose id holds key, and all drafts of the item.
 
-    Raises PrerequisiteError when there is none.
+    The drafts are told where key names one subject or item alone. Raises PrerequisiteError where nothing has
+    such an id.
     """
+    subject = key.removeprefix("item-")
     with read_store(settings.home) as store:
         found = store.rows(
             """
@@ -42,8 +45,11 @@ def explain(settings: Settings, key: str) -> list[str]:
             WHERE contains(key, ?) OR contains(detail, ?)
                OR key IN (SELECT image_id FROM image WHERE subject_id = ?)
             """,
-            [key, key, key.removeprefix("item-")],
+            [subject, key, subject],
         )
+        drafted = [thing for stage, thing, *_ in found if stage == "draft"]
+        chosen = [subject] if subject in drafted else drafted[:2]
+        drafts = drafting_lines(store, chosen[0]) if len(chosen) == 1 else []
     if not found:
         message = f"nothing called {key!r} was ever seen; `mmke status` shows what there is"
         raise PrerequisiteError(message)
@@ -54,4 +60,6 @@ def explain(settings: Settings, key: str) -> list[str]:
     ):
         told = ": ".join(part for part in (reason, detail) if part)
         lines.append(f"{stage:<10} {thing}  {outcome}{'  ' + told if told else ''}")
+        if stage == "draft" and [thing] == chosen:
+            lines += drafts
     return lines
