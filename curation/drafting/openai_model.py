@@ -59,7 +59,7 @@ class OpenAIModel:
         self._form = Form(stores=self._settings.store, limit="new" if is_own else "both")
         self._proven: dict[str, Form] = {}
         self._refused = 0
-        self._answered_as: dict[str, str] = {}
+        self._answered_as: dict[str, list[str]] = {}
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -128,12 +128,12 @@ class OpenAIModel:
         if is_form:
             self._refused = 0
             self._form = self._proven[request.schema_name] = form
-        before = self._answered_as.get(request.model)
-        if response.model and response.model != before:
-            self._answered_as[request.model] = response.model
-            if before is not None and self._warn is not None:
+        seen = self._answered_as.setdefault(request.model, [])
+        if response.model and response.model not in seen:
+            seen.append(response.model)
+            if len(seen) > 1 and self._warn is not None:
                 self._warn(
-                    f"the endpoint answered as {before} and answers as {response.model} now; "
+                    f"the endpoint answered as {seen[-2]} and answers as {seen[-1]} now; "
                     "drafts of this run are of both"
                 )
 

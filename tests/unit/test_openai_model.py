@@ -285,9 +285,9 @@ def test_an_error_in_a_proxys_200_is_an_error() -> None:
 
 def test_another_model_behind_the_name_is_told_once() -> None:
     told: list[str] = []
-    replies = [Reply("{}", model=name) for name in ("m-1", "m-1", "m-2", "m-2")]
+    replies = [Reply("{}", model=name) for name in ("m-1", "m-1", "m-2", "m-2", "m-1", "m-2")]
     with LlmServer(in_turn(*replies)) as server:
-        draws = [request(draw=draw) for draw in range(4)]
+        draws = [request(draw=draw) for draw in range(6)]
         run(model(server, warn=told.append), lambda one: one.complete, *draws)
     assert len(told) == 1
     assert "m-1" in told[0]
