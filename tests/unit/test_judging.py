@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from curation.drafting.asking import Asking, DraftSettings
-from curation.drafting.examining import examiner
 from curation.drafting.judging import Judgement, JudgeVerdict, agreement_with_people, judge_item, of_the_item
 from curation.drafting.llm import LlmRequest, LlmResponse, read_response
 from curation.drafting.prompting import read_block
 from curation.errors import PrerequisiteError, Reason
 from curation.ids import canonical_json
 from curation.records import KnowledgeItem, Verdict, VerdictState
+from flows.draft_examine import examiner
+from flows.settings import DraftingSettings
 from tests.drafts import body
 from tests.labelled_drafts import item_of, rows
 from tests.samples import accepted
@@ -146,7 +146,7 @@ def test_a_judgement_on_another_revision_counts_for_nothing() -> None:
 
 def test_an_examiner_flags_and_rejects_nothing_on_a_judges_word() -> None:
     judge = Judge(lambda _step, menu: letter(menu, menu[1]["says"] if len(menu) == 3 else "understood"))
-    examine = examiner(0, "judge-1")
+    examine = examiner(DraftingSettings(judge_model="judge-1"))
     assert examine is not None
     findings, kept = asyncio.run(examine(ITEM, Asking(judge, SETTINGS)))
     assert list(findings) == []
@@ -154,9 +154,5 @@ def test_an_examiner_flags_and_rejects_nothing_on_a_judges_word() -> None:
     assert len({key for key, _ in kept}) == 2
 
 
-def test_rules_are_not_examined_and_nothing_is_no_examiner() -> None:
-    examine = examiner(3, "judge-1")
-    assert examine is not None
-    rules = Asking(Judge(lambda *_: "A"), replace(SETTINGS, is_llm=False))
-    assert asyncio.run(examine(ITEM, rules)) == ([], [])
-    assert examiner(0, "") is None
+def test_nothing_asked_for_is_no_examiner() -> None:
+    assert examiner(DraftingSettings()) is None
