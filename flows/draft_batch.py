@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FOLDER = "batches"
 FIRST_SECONDS, LAST_SECONDS = 5.0, 120.0
 """Between two looks at batches under way; each in vain makes the next one half as much later."""
+LONGEST_SECONDS = 3600.0
+"""However long the endpoint asks us to stay away."""
 
 
 @asynccontextmanager
@@ -87,7 +89,7 @@ async def submit_and_collect(
             delay, passed = FIRST_SECONDS, True
         if not wait or not batches.under_way:
             break
-        await asyncio.sleep(delay)
+        await asyncio.sleep(max(delay, min(batches.pause_seconds, LONGEST_SECONDS)))
         delay = min(delay * 1.5, LAST_SECONDS)
     tally = batches.tally()
     show(tally.sentence())

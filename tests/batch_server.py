@@ -20,14 +20,15 @@ Lines = Callable[[list[bytes]], list[bytes]]
 class Plan:
     """How one batch goes.
 
-    polls: how often it is asked about before it is over. status: its last word. done: how many of its
-    requests are executed before it expires or is cancelled, None for all. errors: what validation finds (then
-    it has failed). hidden: for how many more polls the output file is missing; missing_file: it is named but
-    cannot be fetched, so often. output, failures: change the lines of the two files. cut: bytes of the
-    output that are sent, without a word that there were more.
+    polls: how often it is asked about before it is over. before: its status until then. status: its last
+    word. done: how many of its requests are executed before it expires or is cancelled, None for all. errors:
+    what validation finds (then it has failed). hidden: for how many more polls the output file is missing.
+    missing_file: how often a file that is named cannot be fetched. output, failures: change the lines of the
+    two files. cut: bytes of the output that are sent the first time, without a word that there were more.
     """
 
     polls: int = 1
+    before: str = "in_progress"
     status: str = "completed"
     done: int | None = None
     errors: tuple[Mapping[str, Any], ...] = ()
@@ -73,6 +74,7 @@ class BatchServer(LlmServer):
         self.names: list[str] = []
         self.break_after: Counter[str] = Counter()
         self.refuse: dict[str, list[tuple[int, str]]] = {}
+        self.retry_after = ""
         self.page = 2
         self.keys: set[str] = set()
         self._files: dict[str, tuple[_Batch, str]] = {}
@@ -102,7 +104,9 @@ class BatchServer(LlmServer):
             if self.refuse.get(name):
                 status, code = self.refuse[name].pop(0)
                 words = f"{code}: {request.headers.get('authorization', '')}"
-                return web.json_response({"error": {"message": words, "code": code}}, status=status)
+                away = {"Retry-After": self.retry_after} if self.retry_after else {}
+                refusal = {"error": {"message": words, "code": code}}
+                return web.json_response(refusal, status=status, headers=away)
             response: web.StreamResponse = await answer(request)
             if self.break_after[name] > 0 and request.transport is not None:
                 self.break_after[name] -= 1
@@ -156,6 +160,8 @@ class BatchServer(LlmServer):
         if batch is None:
             return web.json_response({"error": {"message": "no such batch", "code": None}}, status=404)
         batch.asked += 1
+        if not batch.over:
+            batch.row["status"] = batch.plan.before
         if batch.asked > batch.plan.polls and not batch.over:
             self._execute(batch)
         if batch.over and batch.asked > batch.plan.polls + batch.plan.hidden:

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from curation.atomic import sync_folder
+from curation.drafting.batch_folder import written
 from curation.drafting.batch_lines import plain_code
 from curation.drafting.openai_errors import QUOTA, error_code, error_of, in_our_words
 from curation.drafting.openai_http import Connection
@@ -57,6 +58,11 @@ class BatchState(BaseModel):
     request_counts: _Counts | None = None
     metadata: dict[str, str] | None = None
     errors: _Faults | None = None
+
+    @field_validator("status")
+    @classmethod
+    def _one_word(cls, value: str) -> str:
+        return plain_code(value)
 
     @property
     def over(self) -> bool:
@@ -154,17 +160,15 @@ class BatchEndpoint(Connection):
         """
         part = to.with_suffix(".part")
         try:
-            with part.open("wb") as file:
+            with written(), part.open("wb") as file:
                 await _asked(self._stream(file_id, file.write, limit))
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(to)
-            sync_folder(to.parent)
+            with written():
+                part.replace(to)
+                sync_folder(to.parent)
         except _NotThereError:
             return False
-        except OSError as error:
-            message = f"cannot keep a batch's answers ({error.strerror}); free some disk space and run again"
-            raise PrerequisiteError(message) from error
         finally:
             part.unlink(missing_ok=True)
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from curation.atomic import sync_folder, write_atomic
 from curation.drafting.batch_records import Ended, Intent
-from curation.errors import IntegrityError, TransientError
+from curation.errors import IntegrityError, PrerequisiteError, TransientError
 from curation.records import Record
 
 _ID = re.compile(r"(?!.*\.\.)[A-Za-z0-9._:=+-]{1,1024}")
@@ -46,11 +47,12 @@ class BatchFolder:
     def make(cls, root: Path, intent: Intent, lines: Path) -> BatchFolder:
         """Note a batch that is going to be submitted; lines: its input file, which is moved here."""
         path = root / f"{intent.number:06d}"
-        path.mkdir(parents=True)
-        lines.replace(path / "input.jsonl")
-        sync_folder(path)
-        sync_folder(root)
-        write_atomic(path / "intent.json", intent.model_dump_json().encode())
+        with written():
+            path.mkdir(parents=True)
+            lines.replace(path / "input.jsonl")
+            sync_folder(path)
+            sync_folder(root)
+            write_atomic(path / "intent.json", intent.model_dump_json().encode())
         return cls(path, intent)
 
     @classmethod
@@ -123,7 +125,8 @@ class BatchFolder:
         self.input.unlink(missing_ok=True)
 
     def _note(self, name: str, record: Record) -> None:
-        write_atomic(self.path / f"{name}.json", record.model_dump_json().encode())
+        with written():
+            write_atomic(self.path / f"{name}.json", record.model_dump_json().encode())
 
     def _id(self, name: str) -> str | None:
         record = _read(self.path / f"{name}.json", _Id)
@@ -132,6 +135,18 @@ class BatchFolder:
     def _moment(self, name: str) -> datetime | None:
         record = _read(self.path / f"{name}.json", _Moment)
         return record and record.at
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Raise PrerequisiteError in place of an OSError where something of a batch cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        message = (
+            f"cannot write what belongs to a batch ({error.strerror}): free some disk space and run again"
+        )
+        raise PrerequisiteError(message) from error
 
 
 def next_number(root: Path) -> int:

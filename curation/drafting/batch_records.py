@@ -111,7 +111,11 @@ class BatchTally:
             f"{self.wanted} questions for batches: {self.answered} answered, {self.waiting} waiting, "
             f"{self.requeued} to be asked again, {self.failed} failed"
         )
-        return line + (f"; without an answer: {listed(self.reasons.items())}" if self.reasons else "")
+        if self.reasons:
+            line += f"; without an answer: {listed(self.reasons.items())}"
+        if self.lost:
+            line += f"; {self.lost} perhaps charged for nothing"
+        return line + (f"; {self.refused_lines} lines of result files refused" if self.refused_lines else "")
 
 
 def listed(counts: Iterable[tuple[str, int]]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from curation.atomic import sync_folder
+from curation.drafting.batch_folder import written
 from curation.drafting.batch_records import Asked
 
 
@@ -47,9 +48,11 @@ class Spool:
         if model not in self._open:
             self._parts += 1
             path = self._folder / f"{self._parts:06d}.jsonl"
-            self._open[model] = Part(model, path), path.open("wb")
+            with written():
+                self._open[model] = Part(model, path), path.open("wb")
         part, file = self._open[model]
-        file.write(line)
+        with written():
+            file.write(line)
         part.asked.append(asked)
         part.size += len(line)
         return True
@@ -63,7 +66,7 @@ class Spool:
 
     def _finish(self, model: str) -> None:
         part, file = self._open.pop(model)
-        with file:
+        with written(), file:
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self._folder)

@@ -22,7 +22,7 @@ from curation.drafting.batch_spool import Part, Spool
 from curation.drafting.budget import Budget
 from curation.drafting.llm import Endpoint, ResponseStore
 from curation.drafting.prices import Prices
-from curation.errors import LimitReachedError, PrerequisiteError, TransientError
+from curation.errors import LimitReachedError, PrerequisiteError, RateLimitedError, TransientError
 
 Show = Callable[[str], None]
 _NEVER_MADE = "never_submitted"
@@ -44,6 +44,8 @@ class Limits:
 
 class Batches:
     """All batches of a project, on disk in one folder each; one process at a time.
+
+    pause_seconds: for how long the endpoint asked us to stay away when it was last asked.
 
     Use inside `with batches.locked()`. Then, as often as there is something to do: collect, a pass of
     drafting with model(...), submit.
@@ -73,6 +75,7 @@ class Batches:
         self._unanswered: Counter[str] = Counter()
         self._failed: dict[str, str] = {}
         self._proven: set[tuple[str, str]] = set()
+        self.pause_seconds = 0.0
         self._told: dict[int, str] = {}
         self._marked: set[int] = set()
         self._seen: set[str] = set()
@@ -103,11 +106,6 @@ class Batches:
         """Return how many batches are not over yet."""
         return len(self._open)
 
-    @property
-    def held(self) -> int:
-        """Return how many questions of the last pass the budget kept back."""
-        return len(self._held)
-
     async def collect(self, show: Show, affords: Callable[[], bool] = lambda: True) -> bool:
         """Ask about every batch under way and keep the answers of those that are over; tell if any was.
 
@@ -115,7 +113,7 @@ class Batches:
         or may be spent is within the cap. Raises PrerequisiteError or LimitReachedError where to ask more is
         of no use; what was answered is kept all the same.
         """
-        any_over = False
+        any_over, self.pause_seconds = False, 0.0
         for folder in list(self._open):
             try:
                 await self._mark(folder)
@@ -124,6 +122,7 @@ class Batches:
                 if folder in self._open:
                     await self._collect_folder(folder, show)
             except TransientError as error:
+                self._told_to_wait(error)
                 show(f"batch {folder.intent.number}: {error}")
             any_over |= folder not in self._open
         return any_over
@@ -147,6 +146,7 @@ class Batches:
             try:
                 await self._submit_folder(folder, show, lambda: True)
             except TransientError as error:
+                self._told_to_wait(error)
                 show(f"batch {folder.intent.number} is not submitted yet: {error}")
 
     def tally(self) -> BatchTally:
@@ -287,6 +287,10 @@ class Batches:
         self._learn(folder, ended)
         self._under_way -= ended.fates.keys()
         self._answered |= {key for key, fate in ended.fates.items() if fate is Fate.ANSWERED}
+
+    def _told_to_wait(self, error: TransientError) -> None:
+        if isinstance(error, RateLimitedError):
+            self.pause_seconds = max(self.pause_seconds, error.retry_after or 0.0)
 
     def _tell(self, number: int, line: str, show: Show) -> None:
         if self._told.get(number) != line:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from curation.drafting import batch_folder
 from curation.drafting.batch_folder import BatchFolder
 from curation.drafting.batch_records import BatchTally
 from curation.drafting.batches import Limits
@@ -284,3 +286,40 @@ def test_a_full_batch_that_went_through_lets_the_next_be_larger(tmp_path: Path) 
         assert run(server, tmp_path, 80)().answered == 80
         sizes = [len(data.splitlines()) for data in server.uploads.values()]
     assert sizes == [25, 15]
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, full_at = batch_folder.write_atomic, set[str]()  # type: ignore[attr-defined]
+
+    def full(path: Path, data: bytes) -> None:
+        if path.name in full_at:
+            raise OSError(28, "No space left on device")
+        written(path, data)
+
+    monkeypatch.setattr(batch_folder, "write_atomic", full)
+    with BatchServer() as server:
+        for name in ("intent", "uploaded", "submitting", "batch", "ended"):
+            full_at.add(f"{name}.json")
+            with pytest.raises(PrerequisiteError, match="free some disk space"):
+                run(server, tmp_path)()
+            full_at.clear()
+        assert run(server, tmp_path)().answered == 3
+        assert server.calls["create"] == 1
+        assert server.paid_twice == []
+
+
+def test_we_stay_away_as_long_as_we_are_told(tmp_path: Path) -> None:
+    with BatchServer() as server:
+        server.refuse["retrieve"] = [(429, "rate_limit_exceeded")]
+        server.retry_after = "1"
+        began = time.monotonic()
+        assert run(server, tmp_path)().answered == 3
+        assert time.monotonic() - began >= 1
+
+
+def test_a_status_that_nobody_knows_is_waited_for(tmp_path: Path) -> None:
+    with BatchServer(plans=(Plan(polls=2, before="\x1b[31mThinking <b>hard</b>"),)) as server:
+        asked = run(server, tmp_path)
+        assert asked().answered == 3
+    assert not any("\x1b" in line or "<" in line for line in asked.lines)
+    assert any("31mthinkingbhardb" in line for line in asked.lines)

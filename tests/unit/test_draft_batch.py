@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,3 +94,27 @@ def test_an_online_run_waits_for_what_is_in_a_batch(server: BatchServer, project
     run(settings, in_batch=True)
     assert run(settings, in_batch=True, waits=True).pending == 0
     assert server.paid_twice == []
+
+
+def test_ctrl_c_leaves_the_batch_under_way(server: BatchServer, project: Project) -> None:
+    """The run ends at once with 130; the next one fetches the answers."""
+    settings, hurry = project("p"), threading.Event()
+
+    def press() -> None:
+        while server.calls["retrieve"] < 2:
+            time.sleep(0.02)
+        hurry.set()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    server.plans = [Plan(polls=10**6), Plan(polls=0)]
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(SystemExit) as ended:
+        run(settings, in_batch=True, waits=True)
+    presser.join()
+    assert (ended.value.code, hurry.is_set()) == (130, True)
+    (batch,) = server.batches.values()
+    batch.plan = Plan(polls=0)
+    assert run(settings, in_batch=True, waits=True).pending == 0
+    assert server.paid_twice == []
+    assert max(server.wanted.values()) == 1
