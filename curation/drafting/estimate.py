@@ -21,6 +21,8 @@ DEFAULT_TOKENS = {
     "questions": (1_300, 1_000),
     "portability": (1_800, 800),
     "locality": (1_800, 600),
+    "try_without_image": (400, 400),
+    "judge": (1_200, 600),
 }
 """Tokens into and out of a question of each step, where no answer of the model is kept.
 
@@ -36,6 +38,13 @@ BYTES_A_TOKEN = 4
 
 ASKED_TWICE = 2
 """An answer that does not fit its schema is asked for once more."""
+
+
+PICTURE_QUESTIONS = 4
+"""An item asks at most so many different things of its pictures."""
+
+JUDGE_QUESTIONS = ("judge_edit", "judge_edit", "judge_questions", "judge_questions")
+"""What a judge is asked of an item: each menu in both orders."""
 
 
 class NotKeptError(TransientError):
@@ -185,32 +194,40 @@ def estimate(
     )
 
 
-def confirm_text(found: Estimate) -> str:
-    """Return what a person is told before a run, as lines of plain text; a question may follow."""
-    kinds = Counter(dict.fromkeys(DEFAULT_TOKENS, 0))  # in the order of the steps
-    for step, count in found.questions.items():
-        kinds[next((kind for kind in DEFAULT_TOKENS if step.startswith(kind)), step)] += count
-    steps = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
-    lines = [f"{found.asked:,} questions to {found.model}" + (f": {steps}" if steps else "")]
+def confirm_text(found: Estimate, judge: Estimate | None = None) -> str:
+    """Return what a person is told before a run, as lines of plain text; a question may follow.
+
+    judge: of what a judge model is asked beside the questions of the drafts.
+    """
+    lines = _questions(found)
     if found.kept:
         lines.append(f"{found.kept:,} answers are kept and cost nothing")
-    lines.append(found.price)
+    if judge is not None:
+        lines += _questions(judge)
     if found.asked:
-        based = (
-            "documented token counts"
-            if not found.measured
-            else f"kept answers for {found.measured:,} of the questions"
-        )
-        lines.append(
-            f"about {dollars(found.expected)}, {dollars(found.worst)} at the very most "
-            f"({found.input_tokens:,} tokens in, {found.output_tokens:,} out; by {based})"
-        )
         lines.append(f"about {duration(found.seconds)}" if not found.in_batch else _BATCH_TIME)
     if found.cap is not None:
         lines.append(f"it stops at {dollars(found.cap)}, of which {dollars(found.spent)} are spent")
-    elif found.worst:
+    elif found.worst or (judge is not None and judge.worst):
         lines.append("there is no cap: set one with --budget")
     return "\n".join(lines)
 
 
 _BATCH_TIME = "up to 24 hours for each step of an item; run it again to collect"
+
+
+def _questions(found: Estimate) -> list[str]:
+    """Say how many questions go to a model, what it costs a million tokens, and what that comes to."""
+    kinds = Counter(dict.fromkeys(DEFAULT_TOKENS, 0))  # in the order of the steps
+    for step, count in found.questions.items():
+        kinds[next((kind for kind in DEFAULT_TOKENS if step.startswith(kind)), step)] += count
+    steps = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
+    lines = [f"{found.asked:,} questions to {found.model}" + (f": {steps}" if steps else ""), found.price]
+    if found.asked:
+        measured = f"kept answers for {found.measured:,} of the questions"
+        lines.append(
+            f"about {dollars(found.expected)}, {dollars(found.worst)} at the very most "
+            f"({found.input_tokens:,} tokens in, {found.output_tokens:,} out; "
+            f"by {measured if found.measured else 'documented token counts'})"
+        )
+    return lines

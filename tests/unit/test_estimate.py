@@ -95,7 +95,14 @@ def test_a_person_is_told_numbers_cap_and_age_of_the_price() -> None:
 
 def test_questions_are_told_by_kind_of_step_in_their_order() -> None:
     asked = {"locality": 2, "questions_user_specific": 1, "questions_visual_entity": 3, "judge_edit": 4}
-    assert "10 questions to m: 4 questions, 2 locality, 4 judge_edit" in confirm_text(of(asked))
+    assert "10 questions to m: 4 questions, 2 locality, 4 judge" in confirm_text(of(asked))
+
+
+def test_what_a_judge_costs_is_told_beside_it() -> None:
+    judge = of({"judge_edit": 2, "judge_questions": 2}, model="gpt-4.1-mini", prices=load_prices())
+    text = confirm_text(of({"locality": 1}, prices=load_prices("0,0")), judge)
+    assert "4 questions to gpt-4.1-mini: 4 judge" in text and "--budget" in text
+    assert text.count("at the very most") == 2
 
 
 def test_nothing_to_ask_is_said_plainly() -> None:
