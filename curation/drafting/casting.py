@@ -32,7 +32,7 @@ class Casting:
     """The pictures of one item and the unrelated subjects that its locality questions ask about.
 
     stand_in: subject id, None for user_specific. text_locality, image_locality: subject ids.
-    one_hop: None for visual_entity.
+    one_hop: None for visual_entity. block: name of the closed group whose pictures the item is made of.
     """
 
     stand_in: str | None
@@ -40,13 +40,14 @@ class Casting:
     text_locality: str
     image_locality: str
     one_hop: OneHop | None
+    block: str
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
     """Who and what plays which part in an item: a casting before any picture is read.
 
-    shown: subject id of whose pictures are shown. distractor: None for visual_entity.
+    shown: subject id of whose pictures are shown. distractor: None for visual_entity. block: as in Casting.
     """
 
     shown: str
@@ -56,6 +57,7 @@ class Roles:
     distractor: ImageAsset | None
     text_locality: str
     image_locality: str
+    block: str
 
 
 def cast(
@@ -116,6 +118,7 @@ def without_composite(subject: Subject, found: Roles) -> Casting:
         text_locality=found.text_locality,
         image_locality=found.image_locality,
         one_hop=None,
+        block=found.block,
     )
 
 
@@ -200,6 +203,7 @@ def _roles(subject: Subject, circles: _Circles, pictures: dict[str, list[ImageAs
         distractor=None if is_entity else pictures[distant[-1].subject_id][0],
         text_locality=distant[-1].subject_id,
         image_locality=distant[0].subject_id,
+        block=min(one.subject_id for one in circles.blocks[shown.subject_id]),
     )
 
 

@@ -60,15 +60,16 @@ def locality_probes(answer: Locality) -> tuple[Probe, Probe]:
 
 
 def pool_questions(
-    pool: Pool, seed: str, touches: Collection[str]
+    pool: Pool, item: str, block: str, touches: Collection[str]
 ) -> tuple[PoolQuestion | None, PoolQuestion | None]:
     """Return a text and a picture question of the user's own pool; None where it has none that will do.
 
-    seed, touches: as in Pool.choose.
+    touches: as in Pool.choose. The items of a block share a picture: one for each item would tie blocks to
+    each other, and soon all of them, so that a release could not be split without a picture on both sides.
     """
     return (
-        pool.choose(seed, touches, with_image=False),
-        pool.choose(seed, touches, with_image=True),
+        pool.choose(item, touches, with_image=False),
+        pool.choose(block, touches, with_image=True),
     )
 
 

@@ -232,7 +232,7 @@ class Walk:
         subject, casting = self._subject, self._casting
         taken = [text for fact in facts for text in (fact.answer, fact.original or "") if text]
         touches = [*taken, bare_name(subject.name), subject.fine_type]
-        text, picture = pool_questions(self._sources.pool, subject.subject_id, touches)
+        text, picture = pool_questions(self._sources.pool, subject.subject_id, casting.block, touches)
         images = casting.images
         if picture is not None and picture.image is not None:
             images = tuple(picture.image if one.role is ImageRole.LOCALITY else one for one in images)

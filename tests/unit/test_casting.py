@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from curation.drafting.casting import Casting, cast
+from curation.drafting.locality import pool_questions
+from curation.drafting.pools import Pool, PoolQuestion
 from curation.errors import Reason, Rejected
-from curation.records import ImageOrigin, ImageRole
+from curation.records import ImageAsset, ImageOrigin, ImageRole, ItemImage
 from tests.drafts import TEXTS, Pictures, subject
 
 ALL = [subject(name) for name in TEXTS]
@@ -117,3 +119,43 @@ def test_who_cannot_be_cast_is_told_why(
     found = cast(ALL, pictures.assets, pictures.read, pictures.save)[key]
     assert isinstance(found, Rejected)
     assert found.reason is reason
+
+
+def test_a_pools_pictures_do_not_tie_all_blocks_together() -> None:
+    kept, pool = Pictures(), Pictures()
+    names = [name for name in TEXTS if name != "Cat"]
+    subjects = [
+        subject(name).model_copy(update={"subject_id": f"{name.lower()}-{number}"})
+        for number in range(20)
+        for name in names
+    ]
+    for one in subjects:
+        kept.add(one.subject_id)
+    pool.add("pool", 12)
+    rows = [
+        PoolQuestion(f"What is number {n} in the image?", "it", "https://x.org", "CC0-1.0", _as_image(asset))
+        for n, asset in enumerate(pool.assets)
+    ]
+    chosen: dict[str, set[str]] = {}
+    for key, casting in cast(subjects, kept.assets, kept.read, kept.save).items():
+        if isinstance(casting, Casting):
+            _, found = pool_questions(Pool(tuple(rows)), key, casting.block, [])
+            assert found is not None
+            chosen.setdefault(casting.block, set()).add(found.question)
+    assert len(chosen) > 20
+    assert {len(questions) for questions in chosen.values()} == {1}
+    assert len({question for questions in chosen.values() for question in questions}) > 8
+
+
+def _as_image(asset: ImageAsset) -> ItemImage:
+    return ItemImage(
+        role=ImageRole.LOCALITY,
+        sha256=asset.sha256,
+        image_id=asset.image_id,
+        subject_id=asset.image_id,
+        origin=asset.origin,
+        parents=(),
+        licence=asset.licence,
+        attribution=asset.attribution,
+        source_page=asset.source_page,
+    )
