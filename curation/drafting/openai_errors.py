@@ -41,9 +41,16 @@ DISLIKES = frozenset({400, 422, 501})
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _TOO_LONG_WORDS = re.compile(r"context[_ ](?:length|size|window)|maximum context", re.IGNORECASE)
+# Proxies tell a declined request in words alone. An account that was flagged is another thing.
+_FILTERED_WORDS = re.compile(
+    r"\b(?:input|prompt|request|response|content|message)s?\s+(?:\w+\s+){0,3}(?:flagged|filtered)\b"
+    r"|content management policy|safety system",
+    re.IGNORECASE,
+)
 # Gateways that gave up waiting; what is behind them may have gone on working.
 _GAVE_UP = frozenset({504, 524})
 _LONGEST_WAIT = 86_400.0
+_READ = 2_000  # characters of an endpoint's own words
 
 
 def error_code(error: object) -> str:
@@ -66,8 +73,10 @@ def declined(error: object) -> str | None:
     if code in TOO_LONG:
         return REQUEST_TOO_LONG
     message = error.get("message") if isinstance(error, dict) else None
-    if isinstance(message, str) and _TOO_LONG_WORDS.search(message):
+    if isinstance(message, str) and _TOO_LONG_WORDS.search(message[:_READ]):
         return REQUEST_TOO_LONG
+    if isinstance(message, str) and _FILTERED_WORDS.search(message[:_READ]):
+        return "content_filter"
     return None
 
 
@@ -77,7 +86,7 @@ def disliked_field(error: object, names: tuple[str, ...]) -> str | None:
         return None
     param = error.get("param")
     found = param if isinstance(param, str) and param else error.get("message")
-    words = re.findall(r"[A-Za-z_]+", found[:2_000]) if isinstance(found, str) else []
+    words = re.findall(r"[A-Za-z_]+", found[:_READ]) if isinstance(found, str) else []
     return next((word for word in words if word in names), None)
 
 
