@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
 
 from curation.drafting.answers import Unread, read_answer
 from curation.drafting.batch_records import WaitingError
@@ -104,6 +106,12 @@ async def ask(
     return found
 
 
+@cache
+def _json_schema(name: str) -> dict[str, Any]:
+    """Return a schema as it is sent; made once, because making it takes longer than sending it."""
+    return schema_named(name).model_json_schema()
+
+
 def request_for(
     prompt: Prompt,
     values: Mapping[str, Value],
@@ -117,7 +125,6 @@ def request_for(
     conversation of its own that never shows the answer which did not fit. Raises IntegrityError when a value
     that the prompt names is missing.
     """
-    schema = schema_named(prompt.schema_name)
     wanted = prompt.variables | {"misfit"}
     system, user = render(prompt, {k: v for k, v in values.items() if k in wanted}, also=("misfit",))
     messages = [system, replace(user, images=tuple(images) if settings.sees_pictures else ())]
@@ -135,7 +142,7 @@ def request_for(
         model=settings.model,
         parameters=parameters,
         schema_name=prompt.schema_name,
-        schema=schema.model_json_schema(),
+        schema=_json_schema(prompt.schema_name),
         draw=draw,
     )
 
