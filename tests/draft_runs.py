@@ -12,7 +12,7 @@ from pathlib import Path
 
 from curation.drafting.bench_subjects import made_up_subjects
 from flows.draft_bench import fill
-from tests.llm_server import Row, read_ledger
+from tests.llm_server import Row
 from warehouse.artefacts import Artefacts, Responses
 from warehouse.store import read_store
 
@@ -48,9 +48,12 @@ class DraftRun:
 
     def kill_at(self, charged: int) -> None:
         """Kill it when the endpoint has charged so many answers."""
-        while sum(row["charged"] for row in read_ledger(self._ledger)) < charged:
-            assert self.process.poll() is None, self.output.read_text()
-            time.sleep(0.02)
+        mark, seen = b'"charged": true', 0
+        with self._ledger.open("rb") as ledger:
+            while seen < charged:
+                seen += ledger.read().count(mark)
+                assert self.process.poll() is None, self.output.read_text()
+                time.sleep(0.05)
         self.process.kill()
         assert self.process.wait() == -9
 
