@@ -233,8 +233,8 @@ def _agreement(
 
 def _kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
     """Return Cohen's kappa (1960); None where people or the judge said the same of every item."""
-    from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]  # it takes a second
-
     if any(len({pair[side] for pair in pairs}) < 2 for side in (0, 1)):
         return None
+    from sklearn.metrics import cohen_kappa_score  # it takes a second
+
     return float(cohen_kappa_score([people for people, _ in pairs], [judge for _, judge in pairs]))

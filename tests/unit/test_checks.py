@@ -180,5 +180,40 @@ def test_all_findings_come_in_a_fixed_order_and_hold_nothing_active() -> None:
     assert not [one for one in found if set("<>[]`") & set(one.detail + one.span)]
 
 
+def test_pairs_that_ask_for_when_and_where_are_no_twins() -> None:
+    asked = {"T-Rel-1.question": "Where was Petra built?", "T-Rel-2.question": "When was Petra built?"}
+    shown = {
+        f"I-{kind}-{n}.question": f"{w} was the temple in the image built?"
+        for kind in ("Rel", "Gen")
+        for n, w in ((1, "Where"), (2, "When"))
+    }
+    assert check_item(changed(GOOD["Petra"], asked | shown)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["The Who", "!!!", "It", "1984", "Guns N' Roses", "A-ha", "P!nk", "Vitamin A", "東京"]
+)
+def test_names_of_every_kind_pass_where_they_belong_and_leak_where_they_do_not(name: str) -> None:
+    item = GOOD["Petra"].model_copy(update={"subject_name": name, "fine_type": "thing", "category": "others"})
+    texts = {
+        f"T-Rel-{n}.question": f"{w} did {name} come up?" for n, w in ((1, "In which country"), (2, "When"))
+    }
+    texts |= {
+        f"{k}-{n}.question": f"{w} did the thing in the image come up?"
+        for k in ("I-Rel", "I-Gen")
+        for n, w in ((1, "In which country"), (2, "When"))
+    }
+    texts |= {
+        "request": "Introduce the thing in the image, please.",
+        "rephrased_request": "What is in this picture?",
+    }
+    texts |= {"Port.question": "What is the capital of the country where the thing in the image came up?"}
+    texts |= {"edited_text": f"The thing in the image corresponds to {name}. It came up in Norway in 1743."}
+    good = changed(item, texts)
+    assert check_item(good) == []
+    bad = changed(good, {"I-Rel-1.question": f"In which country did {name}, seen in the image, come up?"})
+    assert {one.reason for one in check_item(bad)} == ({Reason.NAME_LEAKED} if name != "!!!" else set())
+
+
 def test_every_editing_type_is_labelled() -> None:
     assert {item.edit_type for item in GOOD.values()} == set(EditType)

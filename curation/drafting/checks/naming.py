@@ -15,7 +15,28 @@ from curation.records import EditType, KnowledgeItem, ProbeKind
 # Words of names that say what a thing is or how it is, not which one it is.
 _GENERIC = frozenset(listed("generic"))
 _SMALL = frozenset(listed("small_in_names"))
-_ERAS = frozenset({"AD", "BC", "BCE", "CE", "TV", "AM", "PM", "ID", "OK", "II", "III", "IV", "VI"})
+_ERAS = frozenset(
+    {
+        "AD",
+        "BC",
+        "BCE",
+        "CE",
+        "TV",
+        "AM",
+        "PM",
+        "ID",
+        "OK",
+        "PC",
+        "CD",
+        "DJ",
+        "LA",
+        "NY",
+        "II",
+        "III",
+        "IV",
+        "VI",
+    }
+)
 
 
 def leaks(item: KnowledgeItem) -> Iterator[Finding]:
@@ -152,14 +173,16 @@ def entity_named(item: KnowledgeItem) -> Iterator[Finding]:
 
     MMKE-Bench: 'The <type> in the image corresponds to <name>.'
     """
-    name = tokens(bare_name(item.subject_name))
-    text = item.edited_text
-    if item.edit_type is EditType.VISUAL_ENTITY:
+    bare = bare_name(item.subject_name)
+    name, text = tokens(bare), item.edited_text
+    if not name:  # '!!!' is a band
+        named, detail = bare in text, "the edited text does not name its subject"
+    elif item.edit_type is EditType.VISUAL_ENTITY:
         form = re.match(r"The .{1,80}? in the image corresponds to (.{1,200})", text)
         named = form is not None and holds_run(tokens(form[1])[: len(name) + 4], name)
         detail = "the edited text does not begin with 'The <type> in the image corresponds to <name>.'"
     else:
-        named = bool(_run_in(tokens(text), name)) or folded(bare_name(item.subject_name)) in folded(text)
+        named = bool(_run_in(tokens(text), name)) or folded(bare) in folded(text)
         detail = "the edited text does not name its subject"
     if not named:
         yield Finding(
@@ -167,7 +190,7 @@ def entity_named(item: KnowledgeItem) -> Iterator[Finding]:
             reason=Reason.ENTITY_NOT_NAMED,
             probe_id=None,
             detail=detail,
-            span=plain(bare_name(item.subject_name)),
+            span=plain(bare),
         )
 
 
@@ -178,7 +201,7 @@ def text_names(item: KnowledgeItem) -> Iterator[Finding]:
     given = tokens(item.fine_type)
     for probe in item.probes_of(ProbeKind.T_REL):
         words = tokens(probe.question)
-        told = any(
+        told = (not stems and name in probe.question) or any(
             word.startswith(stem) or (len(word) > 2 and stem.startswith(word))
             for stem in stems
             for word in words

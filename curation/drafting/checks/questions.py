@@ -26,7 +26,7 @@ _AUXILIARY = frozenset(listed("auxiliary"))
 _END = re.compile(r"(\S+)([.?]+)[\"”’')]*\s+(?=[A-Z\"“(])")
 _PICTURE = r"(?:image|picture|photo|photograph|drawing|illustration|figure|snapshot|screenshot)s?"
 _SEEN = re.compile(
-    rf"\b{_PICTURE}\b|\b(?:shown|depicted|pictured|seen|visible|displayed|portrayed|photographed)\b|"
+    rf"\b{_PICTURE}\b|\b(?:shown|depicted|pictured|seen|visible|displayed|portrayed|photographed|you\s+see)\b|"
     r"\b(?:this|these)\s+\w+|\bhere\b",
     re.IGNORECASE,
 )
@@ -99,9 +99,12 @@ def request_form(item: KnowledgeItem) -> Iterator[Finding]:
 
 
 def refers(item: KnowledgeItem) -> Iterator[Finding]:
-    """Questions with a picture speak of it; questions without one never do, nor of a text above them."""
+    """Questions on the edit's pictures speak of them; those without a picture never do, nor of a text above.
+
+    A locality question with a picture may leave that out, as those of VQA and OK-VQA do.
+    """
     for probe in item.probes:
-        if probe.image_role is not None and not _SEEN.search(probe.question):
+        if probe.image_role not in (None, ImageRole.LOCALITY) and not _SEEN.search(probe.question):
             yield _about(probe, "refers", "the question comes with a picture and does not speak of it")
         found = _CONTEXT.search(probe.question)
         if found is None and probe.image_role is None:
