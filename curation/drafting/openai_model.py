@@ -14,7 +14,14 @@ from curation.drafting.llm import (
     raw_json,
     read_response,
 )
-from curation.drafting.openai_errors import DISLIKES, declined, disliked_field, error_of, in_our_words
+from curation.drafting.openai_errors import (
+    DISLIKES,
+    declined,
+    disliked_field,
+    error_code,
+    error_of,
+    in_our_words,
+)
 from curation.drafting.openai_http import Connection, Got, is_openais
 from curation.drafting.openai_wire import PATHS, Api, Form, body_of, simpler_forms
 from curation.errors import ForgeError, PrerequisiteError, TransientError, UnknownOutcomeError
@@ -27,6 +34,7 @@ _NO_ENDPOINT = (
 )
 # Some requests are refused for what is in them; when nothing else comes, it is not the requests.
 _REFUSED_IN_A_ROW = 10
+_UNFINISHED = ("failed", "cancelled", "queued", "in_progress")
 _NO_LIST = frozenset({400, 401, 403, 404, 405, 422, 501})
 
 
@@ -145,14 +153,14 @@ class OpenAIModel:
     def _read(self, got: Got) -> LlmResponse:
         """Return the answer in what came back, or raise what it means."""
         error = error_of(got.body)
-        if got.status == 200 and _is_answer(got.body):
-            failure = _failed(got)
-            if failure is None:
-                return read_response(_raw(got.body))
-            raise failure
+        is_answer = got.status == 200 and _is_answer(got.body)
+        if is_answer and not _is_unfinished(got.body):
+            return read_response(_raw(got.body))
         code = declined(error)
         if code is not None:
             return read_response(raw_json({"error": {"code": code}}))
+        if is_answer:
+            raise _unfinished(got, error)
         if got.status == 200:
             inner = error.get("code") if isinstance(error, dict) else None
             if isinstance(inner, int) and 400 <= inner < 600:  # as some proxies wrap the error behind them
@@ -175,18 +183,18 @@ def _is_answer(body: object) -> bool:
     return isinstance(body, dict) and any(isinstance(body.get(name), list) for name in ("choices", "output"))
 
 
-def _failed(got: Got) -> ForgeError | None:
-    """Return the error for a response whose status says that there is no answer in it, else None."""
-    status = got.body.get("status")
-    if not isinstance(got.body.get("output"), list) or status not in ("failed", "cancelled"):
-        return None
-    error = error_of(got.body)
-    if declined(error) is not None:
-        return None
-    code = error.get("code") if isinstance(error, dict) else None
-    if code == "rate_limit_exceeded":
+def _is_unfinished(body: dict[str, Any]) -> bool:
+    """Tell whether the status of a response says that there is no answer in it."""
+    return isinstance(body.get("output"), list) and body.get("status") in _UNFINISHED
+
+
+def _unfinished(got: Got, error: object) -> ForgeError:
+    """Return the error for a response that failed, or that is not there yet though we asked to wait for it."""
+    if error_code(error) == "rate_limit_exceeded":
         return in_our_words(429, error, got.headers)
-    return TransientError("the language model failed while it answered")
+    if got.body.get("status") == "failed":
+        return TransientError("the language model failed while it answered")
+    return UnknownOutcomeError("the language model broke off its answer: it may have been charged")
 
 
 def _may_help(got: Got, form: Form, api: Api) -> bool:

@@ -277,6 +277,30 @@ def test_what_is_no_answer_is_no_endpoint(body: bytes) -> None:
         ask(server)
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        ("failed", "server_error", TransientError),
+        ("failed", "rate_limit_exceeded", RateLimitedError),
+        ("cancelled", None, UnknownOutcomeError),
+        ("in_progress", None, UnknownOutcomeError),
+    ],
+)
+def test_a_response_that_is_not_finished_is_no_answer(
+    status: str, code: str | None, kind: type[ForgeError]
+) -> None:
+    body = {"id": "r", "output": [], "status": status, "error": {"code": code} if code else None}
+    with LlmServer(lambda _: Reply(raw=json.dumps(body).encode())) as server, pytest.raises(kind) as caught:
+        ask(server, RESPONSES)
+    assert type(caught.value) is kind
+
+
+def test_a_response_that_failed_for_its_content_is_filtered() -> None:
+    body = {"output": [], "status": "failed", "error": {"code": "image_content_policy_violation"}}
+    with LlmServer(lambda _: Reply(raw=json.dumps(body).encode())) as server:
+        assert ask(server, RESPONSES)[0].finish_reason == "content_filter"
+
+
 def test_an_error_in_a_proxys_200_is_an_error() -> None:
     limited = Reply(raw=b'{"error": {"code": 429, "message": "slow down"}}', charged=False)
     with LlmServer(in_turn(limited)) as server, pytest.raises(RateLimitedError):
