@@ -75,7 +75,8 @@ class BatchServer(LlmServer):
         self.break_after: Counter[str] = Counter()
         self.refuse: dict[str, list[tuple[int, str]]] = {}
         self.retry_after = ""
-        self.page = 2
+        self.page = 4
+        self.others: list[dict[str, Any]] = []
         self.keys: set[str] = set()
         self._files: dict[str, tuple[_Batch, str]] = {}
 
@@ -149,9 +150,9 @@ class BatchServer(LlmServer):
         return web.json_response(row)
 
     async def _list(self, request: web.Request) -> web.Response:
-        rows = [batch.row for batch in reversed(self.batches.values())]
+        rows = [*self.others, *(batch.row for batch in reversed(self.batches.values()))]
         after = request.query.get("after")
-        start = next((n + 1 for n, row in enumerate(rows) if row["id"] == after), 0)
+        start = max((n + 1 for n, row in enumerate(rows) if row["id"] == after), default=0)
         page = rows[start : start + self.page]
         return web.json_response({"object": "list", "data": page, "has_more": start + self.page < len(rows)})
 

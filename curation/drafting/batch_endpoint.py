@@ -28,12 +28,11 @@ _M = TypeVar("_M", bound=BaseModel)
 
 
 class _Counts(BaseModel):
-    completed: int = Field(default=0, ge=0)
-    failed: int = Field(default=0, ge=0)
+    completed: int | None = Field(default=None, ge=0)
 
 
 class _Fault(BaseModel):
-    code: str | None = None
+    code: Any = None
     line: int | None = None
 
 
@@ -56,7 +55,7 @@ class BatchState(BaseModel):
     output_file_id: str | None = None
     error_file_id: str | None = None
     request_counts: _Counts | None = None
-    metadata: dict[str, str] | None = None
+    metadata: dict[str, Any] | None = None
     errors: _Faults | None = None
 
     @field_validator("status")
@@ -70,6 +69,11 @@ class BatchState(BaseModel):
         return self.status in OVER
 
     @property
+    def completed(self) -> int | None:
+        """Return how many requests were executed with success, None where the endpoint does not count."""
+        return self.request_counts.completed if self.request_counts is not None else None
+
+    @property
     def faults(self) -> list[tuple[str, int | None]]:
         """Return code and line of what validation found."""
         rows = (self.errors and self.errors.data) or ()
@@ -80,8 +84,20 @@ class _File(BaseModel):
     id: str
 
 
+class _Row(BaseModel):
+    """One batch in a list: whoever made it, only what tells whether it is ours is read."""
+
+    id: str
+    input_file_id: Any = None
+    metadata: Any = None
+
+    def is_of(self, file_id: str, token: str) -> bool:
+        told = self.metadata.get(TOKEN) if isinstance(self.metadata, dict) else None
+        return self.input_file_id == file_id or told == token
+
+
 class _Page(BaseModel):
-    data: tuple[BatchState, ...] = ()
+    data: tuple[_Row, ...] = ()
     has_more: bool = False
 
 
@@ -112,18 +128,18 @@ class BatchEndpoint(Connection):
             )
             return _read(_File, (await _asked(call)).content).id
 
-    async def create(self, file_id: str, url: str, token: str) -> BatchState:
-        """Make a batch of an uploaded file and return what the endpoint says of it."""
+    async def create(self, file_id: str, url: str, token: str) -> str:
+        """Make a batch of an uploaded file and return its id."""
         call = self._client.batches.with_raw_response.create(
             completion_window="24h",
             endpoint=cast("Any", url),
             input_file_id=file_id,
             metadata={TOKEN: token},
         )
-        return _read(BatchState, (await _asked(call)).content)
+        return _read(_Row, (await _asked(call)).content).id
 
-    async def find(self, file_id: str, token: str) -> BatchState | None:
-        """Return the batch that was made of an input file or with a token, None when there is none."""
+    async def find(self, file_id: str, token: str) -> str | None:
+        """Return the id of the batch made of an input file or with a token, None when there is none."""
         query: dict[str, Any] = {"limit": _PAGE}
         while True:
             try:
@@ -134,9 +150,9 @@ class BatchEndpoint(Connection):
                     f"{file_id}, and move the batch's folder away when none was"
                 ) from None
             page = _read(_Page, answer.content)
-            for state in page.data:
-                if state.input_file_id == file_id or (state.metadata or {}).get(TOKEN) == token:
-                    return state
+            for row in page.data:
+                if row.is_of(file_id, token):
+                    return row.id
             if not page.has_more or not page.data or page.data[-1].id == query.get("after"):
                 return None
             query["after"] = page.data[-1].id

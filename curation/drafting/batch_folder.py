@@ -56,9 +56,14 @@ class BatchFolder:
         return cls(path, intent)
 
     @classmethod
-    def all(cls, root: Path) -> Iterator[BatchFolder]:
-        """Yield the batches under root in order; a folder that was killed before its intent holds none."""
+    def all(cls, root: Path, *, under_way: bool = False) -> Iterator[BatchFolder]:
+        """Yield the batches under root in order; a folder that was killed before its intent holds none.
+
+        under_way: only those whose requests have not all ended.
+        """
         for path in sorted(root.glob("[0-9]" * 6)) if root.exists() else ():
+            if under_way and (path / "ended.json").exists():
+                continue
             intent = _read(path / "intent.json", Intent)
             if intent is not None:
                 yield cls(path, intent)

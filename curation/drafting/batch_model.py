@@ -151,8 +151,7 @@ class AfterBatches:
         self._store = store
         self._under_way = {
             asked.request_sha256
-            for folder in BatchFolder.all(root)
-            if folder.ended is None
+            for folder in BatchFolder.all(root, under_way=True)
             for asked in folder.intent.asked
         }
 

@@ -211,8 +211,8 @@ class Results:
 
 def _promised(state: BatchState, folder: BatchFolder, found: _Found) -> int:
     """Return how many requests the endpoint says it executed with success."""
-    if state.request_counts is not None:
-        return min(state.request_counts.completed, len(folder.intent.asked))
+    if state.completed is not None:
+        return min(state.completed, len(folder.intent.asked))
     failed = len(found.fates) - found.lines
     return len(folder.intent.asked) - failed if state.status == "completed" else 0
 
@@ -243,5 +243,6 @@ def _stop(folder: BatchFolder, reasons: Counter[str]) -> None:
         )
     raise PrerequisiteError(
         f"the endpoint refuses {count} questions of batch {folder.intent.number} ({reason}): set "
-        "OPENAI_API_KEY to a key that it knows, and a model under [llm] in mmke.toml that takes such requests"
+        "OPENAI_API_KEY to a key that it knows, and under [llm] in mmke.toml a model that takes such "
+        "requests (store = false leaves out what few endpoints know)"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from curation.drafting.batch_endpoint import BatchEndpoint, BatchState
+from curation.drafting.batch_endpoint import BatchEndpoint
 from curation.drafting.batch_folder import BatchFolder, clear_unfinished, next_number
 from curation.drafting.batch_model import BatchModel, Known, Wire
 from curation.drafting.batch_records import BatchTally, Ended, Fate, Intent, listed
@@ -220,13 +220,13 @@ class Batches:
             await self._give_up(folder)
             show(f"batch {folder.intent.number} is not submitted: the budget no longer allows it")
             return
-        state = await self._found(folder)
+        batch_id = await self._found(folder)
         try:
-            state = state or await self._made(folder)
+            batch_id = batch_id or await self._made(folder)
         except (PrerequisiteError, LimitReachedError):
             await self._give_up(folder)
             raise
-        folder.note_batch(state.id)
+        folder.note_batch(batch_id)
         show(f"batch {folder.intent.number} submitted: {len(folder.intent.asked)} questions")
 
     async def _mark(self, folder: BatchFolder) -> None:
@@ -239,8 +239,8 @@ class Batches:
             if len(self._store.tries(key)) == asked.tries and self._store.note(key) is None:
                 await self._store.mark_sent(key, asked.worst)
 
-    async def _found(self, folder: BatchFolder) -> BatchState | None:
-        """Return the batch that an earlier try may have made, None when there is none for certain."""
+    async def _found(self, folder: BatchFolder) -> str | None:
+        """Return the id of the batch that an earlier try made, None when there is none for certain."""
         since, file_id = folder.submitting_since, folder.file_id
         if since is None or file_id is None:
             return None
@@ -248,7 +248,7 @@ class Batches:
         await asyncio.sleep(min(self._limits.settle_seconds, max(0.0, self._limits.settle_seconds - age)))
         return await self._endpoint.find(file_id, folder.intent.token)
 
-    async def _made(self, folder: BatchFolder) -> BatchState:
+    async def _made(self, folder: BatchFolder) -> str:
         file_id = folder.file_id
         if file_id is None:
             file_id = await self._endpoint.upload(folder.input, f"mmke-{folder.intent.token}.jsonl")
@@ -265,8 +265,8 @@ class Batches:
             return
         state = await self._endpoint.state(batch_id)
         if not state.over:
-            done = state.request_counts.completed if state.request_counts else 0
-            self._tell(number, f"{state.status}, {done} of {len(folder.intent.asked)} done", show)
+            done = f"{state.completed or 0} of {len(folder.intent.asked)} done"
+            self._tell(number, f"{state.status}, {done}", show)
             return
         try:
             proven = (folder.intent.url, folder.intent.model) in self._proven

@@ -323,3 +323,13 @@ def test_a_status_that_nobody_knows_is_waited_for(tmp_path: Path) -> None:
         assert asked().answered == 3
     assert not any("\x1b" in line or "<" in line for line in asked.lines)
     assert any("31mthinkingbhardb" in line for line in asked.lines)
+
+
+def test_other_peoples_batches_in_the_list_do_no_harm(tmp_path: Path) -> None:
+    odd = [{"id": "batch_x", "metadata": 3, "status": None}, {"id": "y", "metadata": {"mmke_batch": None}}]
+    with BatchServer() as server:
+        server.break_after["create"] = 1
+        server.others = odd * 3
+        assert run(server, tmp_path)().answered == 3
+        assert server.calls["create"] == 1
+        assert server.calls["list"] >= 2
