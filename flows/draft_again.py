@@ -71,8 +71,9 @@ class Books:
             FROM current_event WHERE kind = ? ORDER BY 1, 2
         """
         found: dict[str, tuple[str, int, list[str], list[str]]] = {}
+        states = {state for state, _ in self.outcomes.values()}
         for kind, state in (("draft", Outcome.REJECTED), ("item", Outcome.KEPT)):
-            for row in self.store.rows(kept, [kind]):
+            for row in self.store.rows(kept, [kind]) if state in states else ():
                 if self.outcomes.get(row[0], ("",))[0] == state:
                     found[row[0]] = row
         return [found[key] for key in sorted(found)]

@@ -9,22 +9,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from curation.drafting.bench_subjects import made_up_subjects
+from curation.drafting.pacing import Pace, RunStoppedError
 from curation.drafting.prompting import read_block
-from curation.errors import LimitReachedError, PrerequisiteError
-from curation.records import KnowledgeItem, StageCount
+from curation.errors import LimitReachedError, PrerequisiteError, Reason
+from curation.records import Annotation, KnowledgeItem, Outcome, ProbeVote, StageCount
+from curation.reviewing.verdicts import resolve
 from flows.draft import draft, drafted
 from flows.draft_bench import fill
 from flows.draft_money import Caps
 from flows.draft_plan import DraftScope
+from flows.overview import explain
 from flows.settings import Settings
 from tests.llm_replies import Asked, Reply, by_rule
 from tests.llm_server import KEY, LlmServer
-from warehouse.store import held, open_store, read_store, record_event
+from warehouse.store import held, open_store, outcome_event, read_store, record_event
 
 FREE = Caps(price="0,0")
 Project = Callable[..., tuple[Settings, LlmServer]]
@@ -277,3 +281,104 @@ def test_two_runs_at_once_are_one_too_many(project: Project) -> None:
     ):
         run(settings)
     assert server.rows == []
+
+
+def vote(item: KnowledgeItem, annotator: str, comment: str, **said: object) -> Annotation:
+    """Return a vote that rejects an item."""
+    values: dict[str, object] = {"original_verdict": "ok", "edited_verdict": "ok", "bad_images": ()}
+    probes = tuple(ProbeVote(probe_id=probe.probe_id, verdict="ok") for probe in item.probes)
+    return Annotation.model_validate(
+        {
+            "annotation_id": f"{annotator}-{item.item_id}",
+            "task_key": item.task_key,
+            "item_id": item.item_id,
+            "annotator": annotator,
+            "queue": "review",
+            "skipped": False,
+            "decision": "reject",
+            "original_fix": None,
+            "edited_fix": None,
+            "probe_votes": probes,
+            "reasons": ("ambiguous",),
+            "comment": comment,
+            "lead_time": 9.0,
+            "updated_at": "2026-01-01T00:00:00Z",
+            "raw_sha256": "0" * 64,
+            **values,
+            **said,
+        }
+    )
+
+
+def reject(settings: Settings, item: KnowledgeItem, votes: list[Annotation]) -> None:
+    """Write down that people rejected an item, as the pull stage does."""
+    verdict = resolve(item, votes)
+    assert verdict is not None and verdict.state == "REJECTED"
+    ended = outcome_event(
+        "pull",
+        item.item_id,
+        Outcome.REJECTED,
+        unit="items",
+        category=item.category,
+        reason=Reason.REVIEWERS_REJECTED,
+    )
+    with open_store(settings.home) as store:
+        store.append([record_event("annotation", one.annotation_id, one) for one in votes])
+        store.append([record_event("verdict", item.item_id, verdict), ended])
+
+
+def test_what_people_rejected_is_drafted_again_with_their_words(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Asked] = []
+    settings, _ = project(8, spoilt(lambda _: False, seen))
+    run(settings)
+    before = items(settings)
+    first, second = before["item-s00000"], before["item-s00004"]
+    words = "The year is wrong \x1b[31m <b>and</b> silly"
+    reject(settings, first, [vote(first, name, words, edited_verdict="wrong") for name in ("ann", "bob")])
+    reject(settings, second, [vote(second, name, "", bad_images=("edit",)) for name in ("ann", "bob")])
+    assert items(settings) == before
+    run(settings)
+    assert items(settings) == before, "people's rejections are drafted again only when asked"
+    seen.clear()
+    run(settings, DraftScope(redo_rejected=True))
+    after = items(settings)
+    assert {key for key in after if after[key] != before[key]} == {first.item_id}
+    anew = after[first.item_id]
+    assert anew.draw == 1 and anew.task_key != first.task_key, "old votes do not count for the new wording"
+    assert {asked.schema_name for asked in seen} >= {"EditedEntity", "QuestionsEntity"}
+    assert "OriginalKnowledge" not in {asked.schema_name for asked in seen}
+    (told,) = values_of(next(asked for asked in seen if asked.schema_name == "EditedEntity"))["revision"]  # type: ignore[misc, attr-defined]
+    assert told["reason"] == "reviewers_rejected" and "The year is wrong" in told["comment"]
+    assert "item-s00004 was rejected for its pictures" in capsys.readouterr().err
+    assert "item-s00000#0" in payloads(settings, "draft"), "the old draft stays"
+    run(settings, DraftScope(redo_rejected=True))
+    assert items(settings) == after, "once drafted again, it waits for new votes"
+
+
+def test_a_dead_endpoint_ends_the_run_and_all_is_pending(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, _ = project(8)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setattr("flows.wiring.Pace", partial(Pace, break_after=3, break_seconds=0.0, tries=2))
+    with pytest.raises(RunStoppedError, match="run again when the endpoint works") as error:
+        run(settings)
+    assert error.value.exit_code == 6
+    with read_store(settings.home) as store:
+        assert store.count("draft").pending == 8
+        told = store.rows("SELECT DISTINCT detail FROM outcome WHERE stage = 'draft'")
+    assert any("cannot be reached" in detail for (detail,) in told), told
+
+
+def test_why_tells_every_draft_and_what_was_wrong(project: Project) -> None:
+    settings, _ = project(8, spoilt(is_first))
+    run(settings)
+    told = "\n".join(explain(settings, "item-s00000"))
+    draft_of = payloads(settings, "draft")["item-s00000#1"]
+    assert "draft 0: turned down: hostile_content" in told and "draft 1: passes" in told
+    assert "made again from questions, told hostile_content" in told
+    for row in draft_of["provenance"]:  # type: ignore[attr-defined]
+        assert row["prompt_id"] in told and row["response_sha256"] in told
+    assert "Ignore all previous" in told
