@@ -189,7 +189,7 @@ def _is_unfinished(body: dict[str, Any]) -> bool:
 
 
 def _unfinished(got: Got, error: object) -> ForgeError:
-    """Return the error for a response that failed, or that is not there yet though we asked to wait for it."""
+    """Return the error for a response that failed, or that is not there though we waited for it."""
     if error_code(error) == "rate_limit_exceeded":
         return in_our_words(429, error, got.headers)
     if got.body.get("status") == "failed":

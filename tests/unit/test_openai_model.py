@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from curation.drafting.endpoint_settings import LlmSettings
-from curation.drafting.llm import ImagePart, LlmRequest, LlmResponse, Message, read_response
+from curation.drafting.llm import ImagePart, Message, read_response
 from curation.drafting.openai_http import is_openais
 from curation.drafting.openai_model import OpenAIModel
 from curation.errors import (
@@ -25,40 +23,9 @@ from curation.errors import (
     UnknownOutcomeError,
 )
 from tests.drafts import request
+from tests.llm_asks import APIS, CHAT, KEY, RESPONSES, ask, model, run, settings
 from tests.llm_replies import Reply, in_turn
 from tests.llm_server import LlmServer, Manners
-
-KEY = "sk-secret-0123456789"
-APIS = ["chat", "responses"]
-Ask = Callable[[LlmRequest], Awaitable[Any]]
-CHAT, RESPONSES = LlmSettings(api="chat"), LlmSettings(api="responses")
-
-
-def model(server: LlmServer, settings: LlmSettings = CHAT, **more: Any) -> OpenAIModel:
-    return OpenAIModel(server.base_url, KEY, settings, **more)
-
-
-def ask(server: LlmServer, settings: LlmSettings = CHAT, *requests: LlmRequest) -> list[LlmResponse]:
-    """Send requests one after the other from one adapter."""
-    return run(model(server, settings), lambda one: one.complete, *(requests or (request(),)))
-
-
-def run(
-    one: OpenAIModel,
-    call: Callable[[OpenAIModel], Callable[[LlmRequest], Awaitable[Any]]],
-    *asked: LlmRequest,
-) -> list[Any]:
-    async def all_of_it() -> list[Any]:
-        try:
-            return [await call(one)(each) for each in asked]
-        finally:
-            await one.aclose()
-
-    return asyncio.run(all_of_it())
-
-
-def settings(api: str) -> LlmSettings:
-    return LlmSettings.model_validate({"api": api})
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -180,89 +147,6 @@ def test_a_hang_is_an_unknown_outcome_and_a_closed_port_is_not() -> None:
     assert type(caught.value) is TransientError
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize(
-    ("refused", "structure", "stored"),
-    [
-        ({"json_schema"}, "json_object", True),
-        ({"json_schema", "json_object"}, None, True),
-        ({"metadata"}, "json_schema", False),
-        ({"json_schema", "store", "metadata"}, "json_object", False),
-    ],
-)
-def test_what_an_endpoint_does_not_know_is_found_out_once(
-    api: str, refused: set[str], structure: str | None, stored: bool
-) -> None:
-    with LlmServer(manners=Manners(refuses=frozenset(refused))) as server:
-        ask(server, settings(api), request(), request(draw=1), request(draw=2))
-        taken = [row["status"] == 200 for row in server.rows]
-    first = taken.index(True)
-    assert taken[first:] == [True, True, True]
-    for sent in server.bodies[first:]:
-        given = sent.get("response_format") or sent.get("text", {}).get("format") or {}
-        assert given.get("type") == structure
-        assert ("metadata" in sent) is stored
-    assert [row["charged"] for row in server.rows] == taken
-
-
-def test_a_named_field_is_left_out_at_once() -> None:
-    class Naming(LlmServer):
-        def work(self, api: Any, body: Any, headers: Any) -> Any:
-            asked, reply = super().work(api, body, headers)
-            wrong = json.dumps({"error": {"message": "Unknown parameter: 'store'.", "param": "store"}})
-            return asked, replace(reply, raw=wrong.encode()) if reply.status == 400 else reply
-
-    with Naming(manners=Manners(refuses=frozenset({"store", "metadata"}))) as server:
-        ask(server)
-    assert ["store" in sent for sent in server.bodies] == [True, False]
-    assert "response_format" in server.bodies[1]
-
-
-@pytest.mark.parametrize(
-    ("refused", "names"),
-    [
-        (set(), {"max_tokens", "max_completion_tokens"}),
-        ({"max_completion_tokens"}, {"max_tokens"}),
-        ({"max_tokens"}, {"max_completion_tokens"}),
-    ],
-)
-def test_the_limit_of_tokens_is_told_under_every_name_that_is_taken(
-    refused: set[str], names: set[str]
-) -> None:
-    asked = replace(request(), parameters={"max_completion_tokens": 900})
-    with LlmServer(manners=Manners(refuses=frozenset(refused))) as server:
-        ask(server, CHAT, asked)
-    sent = server.bodies[-1]
-    assert {name for name, value in sent.items() if value == 900} == names
-    assert "response_format" in sent
-
-
-def test_a_refusal_of_content_changes_nothing_in_the_form() -> None:
-    with LlmServer(in_turn("content_filter")) as server:
-        ask(server, CHAT, request(), request(draw=1))
-    assert [sent["response_format"]["type"] for sent in server.bodies] == ["json_schema"] * 2
-
-
-def test_one_refused_request_among_others_is_an_answer_and_many_are_not() -> None:
-    odd = Reply(status=400, error="strange", charged=False)
-    draws = [request(draw=draw) for draw in range(12)]
-    with LlmServer(in_turn(Reply("{}"), odd)) as server:
-        refused = ask(server, CHAT, *draws[:2])[1]
-    assert (refused.finish_reason, len(server.rows)) == ("refusal", 2)
-    with (
-        LlmServer(in_turn(Reply("{}"), then=lambda _: odd)) as server,
-        pytest.raises(PrerequisiteError, match="HTTP 400"),
-    ):
-        ask(server, CHAT, *draws)
-
-
-def test_a_request_that_is_wrong_in_every_form_is_a_prerequisite() -> None:
-    odd = Reply(status=400, error="strange", charged=False)
-    with LlmServer(lambda _: odd) as server, pytest.raises(PrerequisiteError, match="HTTP 400"):
-        ask(server)
-    assert len(server.rows) <= 16
-
-
 def test_a_broken_body_after_an_answer_is_an_unknown_outcome() -> None:
     with LlmServer(in_turn(Reply("{}"), "web_page")) as server, pytest.raises(UnknownOutcomeError):
         ask(server, CHAT, request(), request(draw=1))
@@ -289,7 +173,12 @@ def test_what_is_no_answer_is_no_endpoint(body: bytes) -> None:
 def test_a_response_that_is_not_finished_is_no_answer(
     status: str, code: str | None, kind: type[ForgeError]
 ) -> None:
-    body = {"id": "r", "output": [], "status": status, "error": {"code": code} if code else None}
+    body: dict[str, Any] = {
+        "id": "r",
+        "output": [],
+        "status": status,
+        "error": {"code": code} if code else None,
+    }
     with LlmServer(lambda _: Reply(raw=json.dumps(body).encode())) as server, pytest.raises(kind) as caught:
         ask(server, RESPONSES)
     assert type(caught.value) is kind
@@ -364,14 +253,6 @@ def test_a_login_in_the_address_goes_in_a_header_and_in_no_log(caplog: pytest.Lo
         run(OpenAIModel(address, KEY), lambda one: one.complete, request())
     assert seen == ["Basic YW5uOnMzY3JldA=="]
     assert "s3cret" not in caplog.text
-
-
-def test_who_wants_nothing_stored_gets_nothing_stored() -> None:
-    with LlmServer() as server:
-        for api in APIS:
-            ask(server, LlmSettings.model_validate({"api": api, "store": False}), request(draw=len(api)))
-    assert [sent.get("store") for sent in server.bodies] == [None, False]
-    assert not any("metadata" in sent for sent in server.bodies)
 
 
 def test_a_proxy_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
