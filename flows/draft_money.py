@@ -14,6 +14,8 @@ from curation.drafting.budget import Budget, Spent
 from curation.drafting.casting import without_composite
 from curation.drafting.draft import Sources, draft_item
 from curation.drafting.estimate import (
+    JUDGE_QUESTIONS,
+    PICTURE_QUESTIONS,
     Estimate,
     KeptAnswers,
     NotKeptError,
@@ -72,14 +74,15 @@ def spent_so_far(settings: Settings) -> Spending:
 def agreed(settings: Settings, plan: Plan, caps: Caps, agree: Agree | None) -> None:
     """See that a run which costs something is agreed to; agree is shown the estimate.
 
-    Raises PrerequisiteError when it is not, and when nobody told the model's price.
+    Raises PrerequisiteError when it is not, and when nobody told the price of a model that is asked.
     """
-    if caps.prices(settings).is_free(writer_of(settings).model):
+    prices, judge = caps.prices(settings), judge_of(settings)
+    if all(prices.is_free(model) for model in (writer_of(settings).model, judge) if model):
         return
     if agree is None:
         message = "drafting would cost money: run `mmke draft` first, which shows how much and asks"
         raise PrerequisiteError(message)
-    if not agree(confirm_text(estimate_of(settings, plan, caps))):
+    if not agree(cost_text(settings, plan, caps)):
         raise PrerequisiteError("nothing was asked: agree to the cost, or say --yes")
 
 
@@ -88,28 +91,44 @@ def plan_lines(settings: Settings, scope: DraftScope, caps: Caps) -> list[str]:
     with open_store(settings.home) as store:
         plan = make_plan(store, settings, scope)
         told = [*plan.told, *newer_prompts(store, settings)]
-    return [plan.summary, *confirm_text(estimate_of(settings, plan, caps)).splitlines(), *told]
+    return [plan.summary, *cost_text(settings, plan, caps).splitlines(), *told]
 
 
-def estimate_of(settings: Settings, plan: Plan, caps: Caps) -> Estimate:
-    """Return what a plan is going to cost; no question is put to anybody."""
-    writer, responses = writer_of(settings), Responses(artefacts(settings))
+def judge_of(settings: Settings) -> str:
+    """Return the name of the model that judges drafts, '' for none; nobody judges what rules write."""
+    return settings.draft.judge_model if writer_of(settings).is_llm else ""
+
+
+def cost_text(settings: Settings, plan: Plan, caps: Caps) -> str:
+    """Return what a person is told of the cost of a plan; no question is put to anybody."""
+    writer, responses, judge = writer_of(settings), Responses(artefacts(settings)), judge_of(settings)
     entries = list(responses.all())
     kept = KeptAnswers(responses)
     any_kept = any(note for _, note, _ in entries)
-    return estimate(
-        asyncio.run(_questions(plan, settings, kept, any_kept=any_kept)),
-        kept.kept,
-        model=writer.model,
-        prices=caps.prices(settings),
-        statistics=step_statistics((note for _, note, _ in entries if note), writer.model),
-        in_flight=settings.llm.in_flight,
-        max_output_tokens=settings.llm.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
-        drafts=1 + settings.draft.redrafts,
-        today=datetime.now(UTC).date(),
-        spent=spending(entries).spent.cost,
-        cap=caps.budget,
-        in_batch=caps.in_batch,
+    questions = asyncio.run(_questions(plan, settings, kept, any_kept=any_kept))
+    if writer.is_llm and settings.draft.text_only_tries:
+        questions["try_without_image"] = len(plan.tasks) * PICTURE_QUESTIONS * settings.draft.text_only_tries
+    spent = spending(entries).spent.cost
+
+    def cost(model: str, asked: Counter[str], found: int) -> Estimate:
+        return estimate(
+            asked,
+            found,
+            model=model,
+            prices=caps.prices(settings),
+            statistics=step_statistics((note for _, note, _ in entries if note), model),
+            in_flight=settings.llm.in_flight,
+            max_output_tokens=settings.llm.max_output_tokens or DEFAULT_OUTPUT_TOKENS,
+            drafts=1 + settings.draft.redrafts,
+            today=datetime.now(UTC).date(),
+            spent=spent,
+            cap=caps.budget,
+            in_batch=caps.in_batch,
+        )
+
+    judged = Counter({step: count * len(plan.tasks) for step, count in Counter(JUDGE_QUESTIONS).items()})
+    return confirm_text(
+        cost(writer.model, questions, kept.kept), cost(judge, judged, 0) if judge and plan.tasks else None
     )
 
 
