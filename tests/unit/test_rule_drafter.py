@@ -143,3 +143,59 @@ def test_instructions_and_markup_in_a_source_change_nothing() -> None:
     assert "script" not in original + str(edit)
     assert "evil" not in original + str(edit)
     assert original == draft("Petra")[0]
+
+
+@pytest.mark.parametrize("name", ["Taj Mahal", "Cubism", "Hammer"])
+def test_every_turned_down_draft_is_followed_by_another_one(name: str) -> None:
+    category, fine_type, source = TEXTS[name]
+    values: dict[str, Any] = {"name": name, "fine_type": fine_type, "category": category, "user_name": "Anna"}
+    values["source_text"] = source
+    values["original_text"] = answer("OriginalKnowledge", values)["original_text"]
+    row = {"reason": "not_counterfactual", "detail": "no", "comment": ""}
+    schema = f"Edited{KIND.get(category, 'Entity')}"
+    drafts = [str(answer(schema, values | {"revision": [row] * turned_down})) for turned_down in range(3)]
+    assert len(set(drafts)) == 3
+
+
+def test_when_rules_have_no_other_draft_they_say_so() -> None:
+    values: dict[str, Any] = {"whose": "Anna's hammer", "side": "left", "main_colour": "red"}
+    offered = [answer("PortabilityComposite", values | {"revision": [{}] * count}) for count in range(2)]
+    assert [row["attribute"] for row in offered] == ["main_colour", "side"]
+    with pytest.raises(TooFewFactsError):
+        answer("PortabilityComposite", values | {"revision": [{}, {}]})
+
+
+@pytest.mark.parametrize("colour", ["", "red"])
+def test_a_colour_that_is_not_clear_or_in_the_name_is_not_asked_for(colour: str) -> None:
+    values: dict[str, Any] = {"whose": "the colour red", "side": "right", "main_colour": colour}
+    assert answer("PortabilityComposite", values)["answer"] == "right"
+
+
+def unrelated(taken: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {"name": "Hammer", "taken": [{"value": value} for value in taken]}
+    for role, name in (("text", "Petra"), ("image", "Koala")):
+        category, fine_type, source = TEXTS[name]
+        values |= {f"{role}_name": name, f"{role}_category": category, f"{role}_fine_type": fine_type}
+        values[f"{role}_text"] = source
+    return schema_named("Locality").model_validate(answer("Locality", values)).model_dump()
+
+
+def test_locality_asks_what_the_unrelated_texts_say_word_for_word() -> None:
+    asked = unrelated([])
+    assert holds(TEXTS["Petra"][2], asked["text"]["answer"])
+    assert "Petra" in asked["text"]["question"]
+    assert holds(TEXTS["Koala"][2], asked["image"]["answer"])
+    assert "oala" not in asked["image"]["question"]
+
+
+def test_locality_leaves_the_values_of_the_edit_alone() -> None:
+    first = unrelated([])
+    taken = [first["text"]["answer"], first["image"]["answer"]]
+    again = unrelated(taken)
+    assert not {again["text"]["answer"], again["image"]["answer"]} & set(taken)
+
+
+@pytest.mark.parametrize("schema", ["Guess", "Choice"])
+def test_what_takes_a_language_model_is_refused(schema: str) -> None:
+    with pytest.raises(TooFewFactsError, match="language model"):
+        answer(schema, {})

@@ -9,18 +9,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 
+from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.llm import ImagePart
 from curation.drafting.openai_model import OpenAIModel
 from curation.drafting.rules.ledger import Ledger
 from curation.drafting.rules.process import rule_endpoint
 from curation.errors import IntegrityError, PrerequisiteError
 from tests.drafts import request
+from tests.samples import picture
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,18 @@ def test_it_answers_from_the_prompt_alone(endpoint: tuple[str, str]) -> None:
     assert response.model == "rule-drafter/2"
     assert get(endpoint, "/v1/models")["data"][0]["id"] == "rule-drafter/2"
     assert get(endpoint, "/health") == {"status": "ok"}
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_both_apis_give_the_same_answer_and_pictures_are_left_aside(
+    endpoint: tuple[str, str], api: Literal["chat", "responses"]
+) -> None:
+    told, asked = request().messages
+    pictured = replace(request(), messages=(told, replace(asked, images=(ImagePart(picture(3)),))))
+    response = asyncio.run(OpenAIModel(*endpoint, LlmSettings(api=api)).complete(pictured))
+    assert response.text == asyncio.run(OpenAIModel(*endpoint).complete(request())).text
+    assert response.finish_reason == "stop"
+    assert response.usage.output_tokens > 0
 
 
 def test_too_few_facts_is_a_refusal(endpoint: tuple[str, str]) -> None:
