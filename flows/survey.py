@@ -85,7 +85,7 @@ async def _survey(settings: Settings, scope: Scope) -> Survey:
     async with open_door(settings) as door:
         sources = image_sources(settings, door, scope.categories(settings))
         stream = Stream(found, leave_it, artefacts(settings).has, law(settings), scope.wanted(settings))
-        async with showing(Paces("dry run", stream.tally, door)):
+        async with showing(Paces("dry run", stream.tally, door).line):
             await stream.run(sources)
     return found
 
