@@ -60,7 +60,9 @@ class RecordedModel:
                 return replace(read_response(kept.decode("utf-8")), note=self._store.note(key))
             found = await self._remembered(request) if self._store.sent(key) else None
             if found is not None:
-                cost = self._budget.cost(request.model, found.usage) if self._budget else None
+                cached, cost = _token_details(found.raw)[0], None
+                if self._budget:
+                    cost = self._budget.cost(request.model, found.usage, cached_tokens=cached)
                 return await self._keep(request, found, note_on(request, found, cost=cost))
             return await self._ask(request)
 
@@ -107,7 +109,9 @@ class RecordedModel:
                 (self._budget.lost if is_marked else self._budget.release)(held)
             raise
         seconds = time.monotonic() - began
-        cost = self._budget.settle(held, _charged(request, response)) if self._budget and held else None
+        cached, cost = _token_details(response.raw)[0], None
+        if self._budget and held:
+            cost = self._budget.settle(held, _charged(request, response), cached_tokens=cached)
         return await self._keep(request, response, note_on(request, response, cost=cost, seconds=seconds))
 
     async def _keep(self, request: LlmRequest, response: LlmResponse, note: AnswerNote) -> LlmResponse:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.budget import Budget
+from curation.drafting.budget import Budget, Spent
 from curation.drafting.endpoint_settings import LlmSettings
 from curation.drafting.llm import LlmRequest, LlmResponse
 from curation.drafting.openai_model import OpenAIModel
@@ -18,7 +18,7 @@ from curation.drafting.prices import load_prices
 from curation.drafting.recorded import RecordedModel
 from curation.drafting.spending import Spending, spending
 from curation.errors import LimitReachedError
-from tests.drafts import request
+from tests.drafts import FakeModel, body, request
 from tests.llm_replies import with_faults
 from tests.llm_server import KEY, LlmServer
 from warehouse.artefacts import Artefacts, Responses
@@ -90,3 +90,14 @@ def test_what_was_perhaps_charged_is_counted_at_its_worst_and_listed(tmp_path: P
         found = spent(tmp_path)
         assert lost and charged(server) <= found.spent.cost <= cap
         assert sum(one.tries for one in found.twice) == len(lost)
+
+
+def test_tokens_out_of_the_endpoint_s_cache_are_noted_at_their_price(tmp_path: Path) -> None:
+    raw = body("{}")
+    raw["usage"] = {"prompt_tokens": 1_000, "completion_tokens": 100}
+    raw["usage"]["prompt_tokens_details"] = {"cached_tokens": 800}
+    budget = Budget(load_prices(), Decimal(1), None, Spent())
+    model = RecordedModel(FakeModel(raw), Responses(Artefacts(tmp_path)), budget)
+    asyncio.run(model.complete(replace(ASKED[0], model="gpt-5-mini")))
+    # 200 tokens at 0.25, 800 at 0.025 and 100 at 2 US dollars a million
+    assert spent(tmp_path).spent.cost == budget.money.spent == Decimal("0.00027")
