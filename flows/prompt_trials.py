@@ -145,8 +145,8 @@ def request_of(settings: Settings, prompt: Prompt, case: Case) -> LlmRequest:
         raise
     except NotKeptError as error:
         raise PrerequisiteError(
-            f"{prompt.prompt_id} builds on the answer to {error.step}, and none is kept for "
-            f"{case.subject.name}: run `mmke draft {case.subject.category}` first"
+            f"{prompt.prompt_id} builds on the answer to {error.step}, and none of {asking.settings.model} "
+            f"is kept for {case.subject.name}: run `mmke draft {case.subject.category}` first"
         ) from error
     if isinstance(ended, StepFailed):
         raise PrerequisiteError(
