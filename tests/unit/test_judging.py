@@ -12,6 +12,7 @@ import pytest
 from curation.drafting.asking import Asking, DraftSettings
 from curation.drafting.judging import Judgement, JudgeVerdict, agreement_with_people, judge_item, of_the_item
 from curation.drafting.llm import LlmRequest, LlmResponse, read_response
+from curation.drafting.openai_model import OpenAIModel
 from curation.drafting.prompting import read_block
 from curation.errors import PrerequisiteError, Reason
 from curation.ids import canonical_json
@@ -20,6 +21,9 @@ from flows.draft_examine import examiner
 from flows.settings import DraftingSettings
 from tests.drafts import body
 from tests.labelled_drafts import item_of, rows
+from tests.llm_asks import APIS, model, settings
+from tests.llm_replies import Asked, Reply
+from tests.llm_server import LlmServer
 from tests.samples import accepted
 
 ITEM = item_of(rows("good")[0])
@@ -142,6 +146,40 @@ def test_a_judgement_on_another_revision_counts_for_nothing() -> None:
     judgements, verdicts = _votes([(True, S)] * 30)
     old = [one.model_copy(update={"task_key": "item-0:other"}) for one in judgements]
     assert agreement_with_people(old, verdicts) == []
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        (Reply(json.dumps({"choice": "A"})), JudgeVerdict.UNSCORED),
+        (Reply(json.dumps({"choice": "sound"})), JudgeVerdict.UNSCORED),
+        (Reply("It looks fine to me: A."), JudgeVerdict.UNSCORED),
+        (Reply(refusal="I cannot judge this."), JudgeVerdict.UNSCORED),
+        (Reply('{"choice": "', finish="length"), JudgeVerdict.UNSCORED),
+        (Reply(empty=True), JudgeVerdict.UNSCORED),
+        (None, JudgeVerdict.SOUND),
+    ],
+)
+def test_over_http_only_a_choice_made_twice_is_scored(
+    api: str, reply: Reply | None, verdict: JudgeVerdict
+) -> None:
+    def sound(asked: Asked) -> Reply:
+        block = next(read_block(text) for role, text in asked.texts if role == "user")
+        menu = cast(Rows, block["options"])
+        words = "well made" if "well made" in str(menu) else "asks for its answer"
+        return Reply(json.dumps({"choice": letter(menu, words)}))
+
+    async def judge(one: OpenAIModel) -> list[Judgement]:
+        try:
+            return await judge_item(ITEM, Asking(one, SETTINGS), "judge-1")
+        finally:
+            await one.aclose()
+
+    with LlmServer(sound if reply is None else lambda _: reply) as server:
+        found = asyncio.run(judge(model(server, settings(api))))
+    assert {one.verdict for one in found} == {verdict}
+    assert {body["model"] for body in server.bodies} == {"judge-1"}
 
 
 def test_an_examiner_flags_and_rejects_nothing_on_a_judges_word() -> None:
