@@ -81,7 +81,7 @@ async def submit_and_collect(
     """
     delay, passed = FIRST_SECONDS, False
     while True:
-        over = await batches.collect(show, lambda: _affords(budget()))
+        over = await batches.collect(show, lambda tokens: _affords(budget(), tokens))
         if over or not passed:
             model = batches.model(budget(), endpoint)
             await one_pass(model)
@@ -100,10 +100,10 @@ async def submit_and_collect(
     return tally
 
 
-def _affords(budget: Budget | None) -> bool:
-    """Tell whether all that was or may have been spent is within the caps."""
+def _affords(budget: Budget | None, tokens: int) -> bool:
+    """Tell whether all that was or may have been spent is within the caps; tokens: of batches under way."""
     if budget is None:
         return True
     money = budget.money
     dear = money.cap is not None and money.spent > money.cap
-    return not dear and (money.max_tokens is None or money.tokens <= money.max_tokens)
+    return not dear and (money.max_tokens is None or money.tokens + tokens <= money.max_tokens)

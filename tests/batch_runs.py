@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 from curation.drafting.batch_endpoint import BatchEndpoint
 from curation.drafting.batch_model import Wire
-from curation.drafting.batch_records import BatchTally, UnansweredError, WaitingError
-from curation.drafting.batches import Batches, Limits
+from curation.drafting.batch_records import BatchTally, Limits, UnansweredError, WaitingError
+from curation.drafting.batches import Batches
 from curation.drafting.budget import Budget
 from curation.drafting.llm import LanguageModel, LlmRequest, LlmResponse, Message
 from curation.drafting.prices import Prices

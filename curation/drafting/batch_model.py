@@ -40,10 +40,14 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What earlier batches know of questions: those under way, and why those that failed did."""
+    """What is known of batches: questions under way, why others failed, and the tokens that may be spent on.
+
+    tokens: the most that all batches under way may take.
+    """
 
     under_way: Container[str]
     failed: Mapping[str, str]
+    tokens: int = 0
 
 
 class BatchModel:
@@ -121,14 +125,17 @@ class BatchModel:
         return replace(found, note=note)
 
     async def _want(self, key: str, request: LlmRequest) -> None:
-        held = await _reserved(self._budget, request) if self._budget is not None else None
+        held = await self._reserved(request)
         if self._budget is not None and held is None:
             self.wanted.discard(key)
             self.held.add(key)
             return
-        worst = held.worst if held is not None else None
         asked = Asked(
-            request_sha256=key, prompt_id=request.prompt_id, worst=worst, tries=len(self._store.tries(key))
+            request_sha256=key,
+            prompt_id=request.prompt_id,
+            worst=held.worst if held is not None else None,
+            tokens=held.tokens if held is not None else 0,
+            tries=len(self._store.tries(key)),
         )
         line = request_line(key, self._wire.url, self._wire.body(request))
         if not self._spool.add(request.model, asked, line):
@@ -136,6 +143,20 @@ class BatchModel:
             if held is not None and self._budget is not None:
                 self._budget.release(held)
             self._fail(key, "larger than a batch may be")
+
+    async def _reserved(self, request: LlmRequest) -> Reservation | None:
+        """Hold a request's worst case, None when there is no budget or no room in it.
+
+        What batches under way may cost is spent already for a budget; their tokens are not.
+        """
+        if self._budget is None:
+            return None
+        held, money = await _reserved(self._budget, request), self._budget.money
+        tokens = money.tokens + money.reserved_tokens + self._known.tokens
+        if held is not None and money.max_tokens is not None and tokens > money.max_tokens:
+            self._budget.release(held)
+            return None
+        return held
 
     def _fail(self, key: str, why: str) -> None:
         self.failed[key] = why

@@ -34,13 +34,14 @@ class Fate(StrEnum):
 class Asked(Record):
     """One request of a batch.
 
-    worst: the most that it may cost in US dollars, None without prices. tries: how many tries of it may have
-    been charged before this one.
+    worst, tokens: the most that it may cost in US dollars and tokens; None and 0 without a budget. tries: how
+    many tries of it may have been charged before this one.
     """
 
     request_sha256: Sha256
     prompt_id: str
     worst: Decimal | None = None
+    tokens: int = 0
     tries: int = 0
 
 
@@ -78,6 +79,20 @@ class Ended(Record):
     def count(self, fate: Fate) -> int:
         """Return how many requests ended so."""
         return sum(1 for value in self.fates.values() if value is fate)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a batch may hold (OpenAI's limits), and for how long to be patient, in seconds.
+
+    settle_seconds: after a batch may have been made, before a list of batches without it is believed.
+    patience_seconds: for files that a batch which is over does not have yet.
+    """
+
+    requests: int = 50_000
+    bytes: int = 200_000_000
+    settle_seconds: float = 30.0
+    patience_seconds: float = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)

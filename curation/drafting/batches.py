@@ -7,7 +7,6 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from filelock import FileLock, Timeout
 from curation.drafting.batch_endpoint import BatchEndpoint
 from curation.drafting.batch_folder import BatchFolder, clear_unfinished, next_number
 from curation.drafting.batch_model import BatchModel, Known, Wire
-from curation.drafting.batch_records import BatchTally, Ended, Fate, Intent, listed
+from curation.drafting.batch_records import BatchTally, Ended, Fate, Intent, Limits, listed
 from curation.drafting.batch_results import TOKEN_LIMIT, Results
 from curation.drafting.batch_spool import Part, Spool
 from curation.drafting.budget import Budget
@@ -25,21 +24,8 @@ from curation.drafting.prices import Prices
 from curation.errors import LimitReachedError, PrerequisiteError, RateLimitedError, TransientError
 
 Show = Callable[[str], None]
+Affords = Callable[[int], bool]
 _NEVER_MADE = "never_submitted"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a batch may hold (OpenAI's limits), and for how long to be patient, in seconds.
-
-    settle_seconds: after a batch may have been made, before a list of batches without it is believed.
-    patience_seconds: for files that a batch which is over does not have yet.
-    """
-
-    requests: int = 50_000
-    bytes: int = 200_000_000
-    settle_seconds: float = 30.0
-    patience_seconds: float = 3_600.0
 
 
 class Batches:
@@ -106,12 +92,17 @@ class Batches:
         """Return how many batches are not over yet."""
         return len(self._open)
 
-    async def collect(self, show: Show, affords: Callable[[], bool] = lambda: True) -> bool:
+    @property
+    def _tokens(self) -> int:
+        """Return how many tokens the batches under way may take at most."""
+        return sum(asked.tokens for folder in self._open for asked in folder.intent.asked)
+
+    async def collect(self, show: Show, affords: Affords) -> bool:
         """Ask about every batch under way and keep the answers of those that are over; tell if any was.
 
-        A batch that a killed process noted is submitted first, as long as affords() tells that all that is
-        or may be spent is within the cap. Raises PrerequisiteError or LimitReachedError where to ask more is
-        of no use; what was answered is kept all the same.
+        A batch that a killed process noted is submitted first, as long as affords(tokens) tells that all that
+        is or may be spent is within the caps; tokens: the most that the batches under way may take. Raises
+        PrerequisiteError or LimitReachedError where to ask more is of no use; what was answered is kept.
         """
         any_over, self.pause_seconds = False, 0.0
         for folder in list(self._open):
@@ -130,7 +121,7 @@ class Batches:
     def model(self, budget: Budget | None = None, endpoint: Endpoint | None = None) -> BatchModel:
         """Return the model of one pass; budget and endpoint as in BatchModel."""
         spool = Spool(self._root / "spool", self._most, self._limits.bytes)
-        known = Known(self._under_way, self._failed)
+        known = Known(self._under_way, self._failed, self._tokens)
         return BatchModel(
             self._store, self._wire, spool, known, budget=budget, endpoint=endpoint, prices=self._prices
         )
@@ -144,7 +135,7 @@ class Batches:
         folders = [self._noted(part) for part in self._allowed(model.close())]
         for folder in folders:
             try:
-                await self._submit_folder(folder, show, lambda: True)
+                await self._submit_folder(folder, show, lambda _: True)
             except TransientError as error:
                 self._told_to_wait(error)
                 show(f"batch {folder.intent.number} is not submitted yet: {error}")
@@ -213,10 +204,10 @@ class Batches:
         self._remember(folder)
         return folder
 
-    async def _submit_folder(self, folder: BatchFolder, show: Show, affords: Callable[[], bool]) -> None:
+    async def _submit_folder(self, folder: BatchFolder, show: Show, affords: Affords) -> None:
         """Take a noted batch as far as its id, from wherever an earlier process came."""
         await self._mark(folder)
-        if folder.submitting_since is None and not affords():
+        if folder.submitting_since is None and not affords(self._tokens):
             await self._give_up(folder)
             show(f"batch {folder.intent.number} is not submitted: the budget no longer allows it")
             return

@@ -117,8 +117,14 @@ def test_a_noted_batch_that_the_budget_no_longer_allows_is_dropped(tmp_path: Pat
 
 def test_the_cap_in_tokens(tmp_path: Path) -> None:
     with BatchServer() as server:
+        server.plans = [Plan(polls=2)]
         asked = run(server, tmp_path, "1")
         asked.budget = capped("1", 1000)
         with pytest.raises(LimitReachedError):
             asked(wait=False)
-        assert 0 < sum(server.wanted.values()) < 6
+        assert 0 < (under_way := sum(server.wanted.values())) < 6
+        with pytest.raises(LimitReachedError):
+            asked(wait=False)
+        assert sum(server.wanted.values()) == under_way
+        asked.budget = capped("1", 10**6)
+        assert asked().answered == 6

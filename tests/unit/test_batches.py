@@ -11,8 +11,7 @@ import pytest
 
 from curation.drafting import batch_folder
 from curation.drafting.batch_folder import BatchFolder
-from curation.drafting.batch_records import BatchTally
-from curation.drafting.batches import Limits
+from curation.drafting.batch_records import BatchTally, Limits
 from curation.drafting.spending import spending
 from curation.errors import LimitReachedError, PrerequisiteError
 from tests.batch_runs import IMPATIENT, BatchRun, questions
