@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import deque
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from curation.drafting.llm import LlmRequest
 from curation.drafting.prices import Prices
@@ -18,6 +18,8 @@ MESSAGE_TOKENS = 128
 
 DEFAULT_OUTPUT_TOKENS = 8_000
 """The most that an answer may hold where a request does not say."""
+
+_ROUND = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +152,11 @@ class Budget:
     def _worst(self, request: LlmRequest) -> Reservation:
         tokens_in, tokens_out = worst_tokens(request, self._prices.row(request.model).picture_tokens)
         worst = self._prices.worst(request.model, tokens_in, tokens_out, in_batch=self._in_batch)
-        return Reservation(
-            request.model, worst * self._stretch, int((tokens_in + tokens_out) * self._stretch) + 1
-        )
+        tokens = tokens_in + tokens_out
+        if self._stretch > 1:  # to a round amount, so that sums stay exact
+            worst = (worst * self._stretch).quantize(_ROUND, ROUND_CEILING)
+            tokens = int(tokens * self._stretch) + 1
+        return Reservation(request.model, worst, tokens)
 
     def _fits(self, worst: Reservation) -> bool:
         cost = self._cost + self._held_cost + worst.worst

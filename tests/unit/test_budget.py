@@ -181,14 +181,17 @@ def test_an_answer_without_usage_counts_at_its_worst() -> None:
 
 
 def test_an_endpoint_that_charges_more_than_the_worst_case_makes_later_ones_larger() -> None:
-    async def run() -> tuple[Decimal, Decimal]:
+    async def run() -> tuple[Decimal, Decimal, Decimal]:
         money = budget("1")
         first = await money.reserve(request())
         money.settle(first, Usage(input_tokens=1, output_tokens=10 * first.tokens))
-        return first.worst, (await money.reserve(request())).worst
+        later = [await money.reserve(request(text)) for text in ("a", "bb", "ccc")]
+        for hold in later:
+            money.release(hold)
+        return first.worst, later[0].worst, money.money.reserved
 
-    before, after = asyncio.run(run())
-    assert after >= 10 * before
+    before, after, left = asyncio.run(run())
+    assert after >= 10 * before and left == 0
 
 
 def test_a_reservation_is_settled_once() -> None:
