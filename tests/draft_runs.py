@@ -38,6 +38,7 @@ class DraftRun:
     def __init__(self, folder: Path, url: str, key: str, *options: str) -> None:
         """Start it."""
         self._ledger = folder.parent / "ledger.jsonl"
+        self._ledger.touch()
         self.output = folder / f"output-{time.monotonic_ns()}.txt"
         environment = {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_KEY": key}
         command = [str(MMKE), "draft", "--yes", "--price", f"{IN},{OUT}", *options]
