@@ -56,8 +56,8 @@ class Caps:
 
     def prices(self, settings: Settings) -> Prices:
         """Return the prices of a run. Raises PrerequisiteError where they are not sound."""
-        # What the project's own rule drafter writes is free, whatever the table says.
-        given = self.price if writer_of(settings).is_llm else "0,0"
+        # What is drafted by an endpoint of our own is free, whatever the table says.
+        given = self.price if writer_of(settings).drafter == "llm" else "0,0"
         return load_prices(given, settings.draft.prices)
 
     def budget_for(self, settings: Settings) -> Budget:

@@ -97,6 +97,8 @@ class Settings(BaseModel):
     label_studio: Path = Path(".venv-label-studio/bin/label-studio")
     # The migrated, empty data folder takes a minute to make; every fresh project copies it.
     label_studio_template: Path = Path(".cache/label-studio-template")
+    # The interpreter of the environment of its own that `make local-llm` makes.
+    local_llm: Path = Path(".venv-local-llm/bin/python")
     # Frozen weights and features may serve several projects.
     model_cache: Path = Path(".cache/models")
     # A project's own categories, [[category]] tables beside the paper's 33.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -109,27 +109,47 @@ def _image_source(
 
 
 def writer_of(settings: Settings) -> DraftSettings:
-    """Return who drafts: the endpoint that the environment names, else the rule drafter."""
-    from curation.drafting.rules.drafter import MODEL_NAME
+    """Return who drafts: the endpoint that the environment names, else one of our own, as [llm] drafter says."""
+    from curation.drafting.local_llm import MODEL_NAME as SMALL_MODEL
+    from curation.drafting.rules.drafter import MODEL_NAME as RULES
 
     llm = settings.llm
-    if not _endpoint():
-        return DraftSettings(model=MODEL_NAME, drafter="rules", is_llm=False)
+    if _endpoint(settings) is None and llm.drafter != "local-llm":
+        return DraftSettings(model=RULES, drafter="rules", is_llm=False)
+    is_small = llm.drafter == "local-llm"
     return DraftSettings(
-        model=llm.model,
-        drafter="llm",
+        model=SMALL_MODEL if is_small else llm.model,
+        drafter="local-llm" if is_small else "llm",
         is_llm=True,
         temperature=llm.temperature,
         max_output_tokens=llm.max_output_tokens,
         longer_output_tokens=llm.longer_output_tokens,
-        sees_pictures=llm.sees_pictures,
+        sees_pictures=llm.sees_pictures and not is_small,
     )
 
 
-def _endpoint() -> tuple[str | None, str] | None:
-    """Return address (None for OpenAI's own) and key of the environment's endpoint, None without one."""
+def _endpoint(settings: Settings) -> tuple[str | None, str] | None:
+    """Return address (None for OpenAI's own) and key of the environment's endpoint, None where ours drafts."""
     key, url = os.environ.get("OPENAI_API_KEY"), os.environ.get("OPENAI_BASE_URL")
-    return (url or None, key or "not-needed") if key or url else None
+    if settings.llm.drafter != "auto" or not (key or url):
+        return None
+    return url or None, key or "not-needed"
+
+
+@contextmanager
+def _address(settings: Settings) -> Iterator[tuple[str | None, str]]:
+    """Yield address and key of the endpoint that drafts; one of our own runs for as long as it is needed."""
+    from curation.drafting.local_llm import local_endpoint
+    from curation.drafting.rules.process import rule_endpoint
+
+    if named := _endpoint(settings):
+        yield named
+    elif settings.llm.drafter == "local-llm":
+        with local_endpoint(settings.local_llm) as (url, key, _):
+            yield url, key
+    else:
+        with rule_endpoint(settings.home / "rule-drafter" / "requests.jsonl") as own:
+            yield own
 
 
 @dataclass(frozen=True)
@@ -155,13 +175,9 @@ async def writer(settings: Settings, budget: Budget | None = None) -> AsyncItera
     Raises PrerequisiteError when the address or the key cannot be used.
     """
     from curation.drafting.openai_model import OpenAIModel
-    from curation.drafting.rules.process import rule_endpoint
     from flows.terminal import say
 
-    with ExitStack() as running:
-        address = _endpoint()
-        if address is None:
-            address = running.enter_context(rule_endpoint(settings.home / "rule-drafter" / "requests.jsonl"))
+    with _address(settings) as address:
         endpoint = OpenAIModel(*address, settings.llm, warn=lambda line: say(f"  {line}"))
         pace = Pace(in_flight=settings.llm.in_flight, timeout_seconds=settings.llm.timeout_seconds)
         paced = PacedModel(endpoint, pace)

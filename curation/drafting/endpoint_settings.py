@@ -12,6 +12,8 @@ from curation.records import Record
 class LlmSettings(Record):
     """The table [llm] of mmke.toml; the endpoint's address and key stay in the environment.
 
+    drafter: 'auto' is the endpoint that the environment names, and the embedded rule drafter where it names
+    none; 'rules' is always that one, 'local-llm' the small model of `make local-llm`.
     model: the name that is asked for at the endpoint (the embedded rule drafter has its own). api: the
     Responses API or Chat Completions; 'auto' is the former at OpenAI's own address, the latter elsewhere.
     in_flight: requests at once, at most. timeout_seconds: for one whole answer. temperature: None leaves it
@@ -23,6 +25,7 @@ class LlmSettings(Record):
     there a kill may cost what was in flight (told as possibly paid twice).
     """
 
+    drafter: Literal["auto", "rules", "local-llm"] = "auto"
     model: str = Field(default="gpt-5-mini", min_length=1, max_length=200)
     api: Literal["auto", "responses", "chat"] = "auto"
     in_flight: int = Field(default=16, ge=1, le=1_000)
