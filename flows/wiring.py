@@ -109,7 +109,7 @@ def _image_source(
 
 
 def writer_of(settings: Settings) -> DraftSettings:
-    """Return who drafts: the endpoint that the environment names, else one of our own, as [llm] drafter says."""
+    """Return who drafts: the endpoint that the environment names, or one of our own."""
     from curation.drafting.local_llm import MODEL_NAME as SMALL_MODEL
     from curation.drafting.rules.drafter import MODEL_NAME as RULES
 
@@ -129,7 +129,7 @@ def writer_of(settings: Settings) -> DraftSettings:
 
 
 def _endpoint(settings: Settings) -> tuple[str | None, str] | None:
-    """Return address (None for OpenAI's own) and key of the environment's endpoint, None where ours drafts."""
+    """Return address (None for OpenAI's own) and key that the environment names, None where ours drafts."""
     key, url = os.environ.get("OPENAI_API_KEY"), os.environ.get("OPENAI_BASE_URL")
     if settings.llm.drafter != "auto" or not (key or url):
         return None
