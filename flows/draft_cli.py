@@ -158,13 +158,16 @@ def _show_plan(
 @draft_app.command()
 def spend() -> None:
     """Show what was spent on answers, by day, model and step, and what was perhaps paid for nothing."""
-    from curation.drafting.spending import spend_rows
+    from curation.drafting.spending import spend_rows, twice_lines
     from flows.draft_money import spent_so_far
     from flows.settings import load_settings
-    from flows.terminal import show_table
+    from flows.terminal import say_result, show_table
 
-    headings, rows = spend_rows(spent_so_far(load_settings()))
+    found = spent_so_far(load_settings())
+    headings, rows = spend_rows(found)
     show_table("Spent on answers, in US dollars", headings, rows)
+    for line in twice_lines(found):
+        say_result(line)
 
 
 @draft_app.command()

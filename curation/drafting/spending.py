@@ -104,6 +104,20 @@ def spend_rows(found: Spending) -> tuple[list[str], list[list[str]]]:
     return _SHORT_HEADINGS, [*rows, ["all", *_short_figures(_sum(found.rows))]]
 
 
+def twice_lines(found: Spending, most: int = 20) -> list[str]:
+    """Return a line for each request that was possibly paid for twice, and one for those beyond `most`."""
+    lines = [
+        f"possibly paid twice: {one.request_sha256}: {one.tries} tries without an answer, at most "
+        f"{dollars(one.cost)}; {'answered since' if one.is_answered else 'not answered'}"
+        for one in found.twice[:most]
+    ]
+    rest = found.twice[most:]
+    if rest:
+        cost = sum((one.cost for one in rest), Decimal(0))
+        lines.append(f"and {len(rest):,} more, at most {dollars(cost)}: mmke draft report lists them")
+    return lines
+
+
 def ledger_rows(found: Spending) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows of the whole table, by day, model and step, the sum last."""
     rows = [[row.day or "unanswered", row.model, row.step, *_figures(row)] for row in found.rows]

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from curation.drafting.budget import Money
 from curation.drafting.llm import AnswerNote
-from curation.drafting.spending import Entry, duration, ledger_rows, live_line, spend_rows, spending
+from curation.drafting.spending import (
+    Entry,
+    duration,
+    ledger_rows,
+    live_line,
+    spend_rows,
+    spending,
+    twice_lines,
+)
 from curation.records import Usage
 from warehouse.artefacts import Artefacts, Responses
 
@@ -83,6 +91,14 @@ def test_the_short_table_sums_by_day_by_model_and_by_step() -> None:
     ]
     assert rows[1] == ["2026-11-23", "1", "10", "5", "$0.30", "1: $1.00"]
     assert rows[-1] == ["all", "2", "20", "10", "$0.40", "2: $1.00"]
+
+
+def test_what_was_possibly_paid_twice_is_listed_and_the_rest_counted() -> None:
+    found = spending([(f"{number:02}", None, [Decimal("0.5")]) for number in range(25)])
+    lines = twice_lines(found)
+    assert len(lines) == 21 and "00: 1 tries without an answer, at most $0.50; not answered" in lines[0]
+    assert lines[-1] == "and 5 more, at most $2.50: mmke draft report lists them"
+    assert twice_lines(spending([])) == []
 
 
 AMOUNT = st.decimals(0, 10, places=6)
