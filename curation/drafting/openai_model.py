@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from curation.drafting.endpoint_settings import LlmSettings
@@ -80,17 +80,15 @@ class OpenAIModel:
         LimitReachedError for an account that is used up, PrerequisiteError for a refused key, an unknown
         model or an endpoint that is none.
         """
+        first, tried = self._form, list[Form]()
         got: Got | None = None
-        for form in self._forms(request.schema_name):
-            if got is not None and not _may_help(got, form, self.api):
-                continue
+        while (form := self._next_form(request.schema_name, first, tried, got)) is not None:
             got = await self._post(request, form)
+            tried.append(form)
             if got.status not in DISLIKES or declined(error_of(got.body)) is not None:
                 response = self._read(got)
                 self._remember(request, response, form, is_form=got.status == 200)
                 return response
-            if request.schema_name in self._proven:
-                break
         assert got is not None  # noqa: S101 - there is a first form
         self._refused += 1
         if self._proven and self._refused < _REFUSED_IN_A_ROW:
@@ -124,13 +122,15 @@ class OpenAIModel:
         """Return the body of a request in the form that the endpoint is known, or hoped, to take."""
         return body_of(request, self.api, self._proven.get(request.schema_name, self._form))
 
-    def _forms(self, schema_name: str) -> Iterator[Form]:
+    def _next_form(self, schema_name: str, first: Form, tried: list[Form], got: Got | None) -> Form | None:
+        """Return the form to try next, None for none; what others found out in the meantime comes first."""
         known = self._proven.get(schema_name)
         if known is not None:
-            yield known
-            return
-        yield self._form
-        yield from simpler_forms(self._form, self.api)
+            return None if known in tried else known
+        if got is None or self._form not in tried:
+            return self._form
+        simpler = (form for form in simpler_forms(first, self.api) if form not in tried)
+        return next((form for form in simpler if _may_help(got, form, self.api)), None)
 
     def _remember(self, request: LlmRequest, response: LlmResponse, form: Form, *, is_form: bool) -> None:
         if is_form:

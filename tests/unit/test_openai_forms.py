@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.llm import LlmResponse
+from curation.drafting.openai_model import OpenAIModel
 from curation.errors import PrerequisiteError
 from tests.drafts import request
-from tests.llm_asks import APIS, CHAT, ask, settings
+from tests.llm_asks import APIS, CHAT, ask, model, settings
 from tests.llm_replies import Reply, in_turn
 from tests.llm_server import LlmServer, Manners
 
@@ -39,6 +42,20 @@ def test_what_an_endpoint_does_not_know_is_found_out_once(
         assert given.get("type") == structure
         assert ("metadata" in sent) is stored
     assert [row["charged"] for row in server.rows] == taken
+
+
+def test_many_who_find_out_at_once_all_get_an_answer() -> None:
+    async def all_at_once(one: OpenAIModel) -> list[LlmResponse]:
+        try:
+            return list(await asyncio.gather(*(one.complete(request(draw=draw)) for draw in range(30))))
+        finally:
+            await one.aclose()
+
+    unknown = frozenset({"json_schema", "json_object", "store", "metadata"})
+    with LlmServer(manners=Manners(delay=0.01, refuses=unknown)) as server:
+        found = asyncio.run(all_at_once(model(server)))
+    assert [one.finish_reason for one in found] == ["stop"] * 30
+    assert server.paid_twice == []
 
 
 def test_a_named_field_is_left_out_at_once() -> None:
