@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from curation.drafting.checks.finding import Finding, plain
 from curation.drafting.checks.lists import listed
@@ -111,6 +112,7 @@ def _alike(word: str, part: str) -> bool:
     return len(stem) > 4 and word.startswith(stem) and len(word) - len(stem) <= 3
 
 
+@lru_cache(maxsize=4096)
 def _stem(word: str) -> str:
     """Return a word without the endings by which its forms differ."""
     for ending in ("ing", "ism", "ist", "ies", "ness", "es", "ed", "s", "y", "e"):

