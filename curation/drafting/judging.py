@@ -9,7 +9,8 @@ from dataclasses import replace
 from enum import StrEnum
 
 from curation.drafting.asking import Answered, Asking, ask
-from curation.drafting.checks.texts import LOCALITY, bare_name
+from curation.drafting.checks.texts import LOCALITY
+from curation.drafting.phrases import bare_name
 from curation.drafting.prompting import Value
 from curation.drafting.schemas import Choice
 from curation.errors import PrerequisiteError, Reason

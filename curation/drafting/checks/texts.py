@@ -48,8 +48,3 @@ def texts(item: KnowledgeItem) -> Iterator[Place]:
 def reliability(item: KnowledgeItem) -> Iterator[Probe]:
     """Yield the questions that ask for the edit itself: T-Rel, I-Rel and I-Gen."""
     return (probe for probe in item.probes if probe.kind in RELIABILITY)
-
-
-def bare_name(name: str) -> str:
-    """Return a title without what tells it from others: 'Mercury (planet)' and 'Agra, India' shortened."""
-    return re.sub(r"\s*\([^)]*\)\s*$", "", name) or name
