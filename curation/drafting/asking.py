@@ -90,17 +90,12 @@ async def ask(
     """
     question = _Question(about, step, asking)
     request = request_for(asking.prompts(step), values, asking.settings, images, draw)
-    found = await question.put(request, sound)
-    longer = asking.settings.longer_output_tokens
-    if _is(found, Reason.TRUNCATED) and longer and longer > int(request.parameters[_MOST_TOKENS]):
-        request = replace(request, parameters={**request.parameters, _MOST_TOKENS: longer})
-        found = await question.put(request, sound)
+    found, request = await question.put_with_room(request, sound)
     if isinstance(found, Unread) and found.outcome is AnswerOutcome.SCHEMA_INVALID:
-        repair = request_for(
-            asking.prompts(step), {**values, "misfit": found.detail}, asking.settings, images, draw
-        )
+        told = {**values, "misfit": found.detail}
+        repair = request_for(asking.prompts(step), told, asking.settings, images, draw)
         repair = replace(repair, parameters=request.parameters)
-        found = await question.put(repair, sound, is_repair=True)
+        found, _ = await question.put_with_room(repair, sound, is_repair=True)
     if isinstance(found, Unread):
         return Rejected(about.subject_id, found.reason, f"{step}: {found.detail}")
     return found
@@ -147,10 +142,6 @@ def request_for(
     )
 
 
-def _is(found: Answered | Unread, reason: Reason) -> bool:
-    return isinstance(found, Unread) and found.reason is reason
-
-
 @dataclass(frozen=True, slots=True)
 class _Question:
     """One step of one subject, put to the model; writes down how each request ended."""
@@ -159,9 +150,19 @@ class _Question:
     step: str
     asking: Asking
 
-    async def put(
+    async def put_with_room(
         self, request: LlmRequest, sound: Sound | None, *, is_repair: bool = False
-    ) -> Answered | Unread:
+    ) -> tuple[Answered | Unread, LlmRequest]:
+        """Put a question, once more with more room where its answer was cut; return the last one too."""
+        found = await self.put(request, sound, is_repair)
+        longer = self.asking.settings.longer_output_tokens or 0
+        is_cut = isinstance(found, Unread) and found.outcome is AnswerOutcome.TRUNCATED
+        if is_cut and longer > int(request.parameters[_MOST_TOKENS]):
+            request = replace(request, parameters={**request.parameters, _MOST_TOKENS: longer})
+            found = await self.put(request, sound, is_repair)
+        return found, request
+
+    async def put(self, request: LlmRequest, sound: Sound | None, is_repair: bool) -> Answered | Unread:
         try:
             response = await self.asking.model.complete(request)
         except LimitReachedError as error:

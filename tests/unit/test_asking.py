@@ -135,6 +135,20 @@ def test_a_cut_answer_is_asked_for_once_more_with_more_room_where_the_settings_a
         assert (found.reason, len(stingy.calls)) == (Reason.TRUNCATED, 1)
 
 
+def test_a_repair_may_have_more_room_too_and_each_only_once() -> None:
+    more = replace(LLM, longer_output_tokens=9_000)
+    book = Book(body("Petra?"), body("{", "length"), body(GOOD), settings=more)
+    assert isinstance(book.ask(), Answered)
+    assert book.outcomes == [
+        (AnswerOutcome.SCHEMA_INVALID, False),
+        (AnswerOutcome.TRUNCATED, True),
+        (AnswerOutcome.OK, True),
+    ]
+    cut = Book(*[body("{", "length")] * 3, settings=more)
+    assert isinstance(cut.ask(), Rejected)
+    assert len(cut.calls) == 2
+
+
 def test_settings_go_before_the_defaults_of_a_prompt() -> None:
     book = Book(body(GOOD), settings=replace(LLM, max_output_tokens=100, temperature=0.5))
     book.ask()
