@@ -43,6 +43,11 @@ class PossiblyTwice:
     cost: Decimal
     is_answered: bool
 
+    @property
+    def told(self) -> str:
+        """Return how often it was tried, in words."""
+        return "one try without an answer" if self.tries == 1 else f"{self.tries} tries without an answer"
+
 
 @dataclass(frozen=True, slots=True)
 class Spending:
@@ -107,7 +112,7 @@ def spend_rows(found: Spending) -> tuple[list[str], list[list[str]]]:
 def twice_lines(found: Spending, most: int = 20) -> list[str]:
     """Return a line for each request that was possibly paid for twice, and one for those beyond `most`."""
     lines = [
-        f"possibly paid twice: {one.request_sha256}: {one.tries} tries without an answer, at most "
+        f"possibly paid twice: {one.request_sha256}: {one.told}, at most "
         f"{dollars(one.cost)}; {'answered since' if one.is_answered else 'not answered'}"
         for one in found.twice[:most]
     ]

@@ -96,7 +96,7 @@ def test_the_short_table_sums_by_day_by_model_and_by_step() -> None:
 def test_what_was_possibly_paid_twice_is_listed_and_the_rest_counted() -> None:
     found = spending([(f"{number:02}", None, [Decimal("0.5")]) for number in range(25)])
     lines = twice_lines(found)
-    assert len(lines) == 21 and "00: 1 tries without an answer, at most $0.50; not answered" in lines[0]
+    assert len(lines) == 21 and "00: one try without an answer, at most $0.50; not answered" in lines[0]
     assert lines[-1] == "and 5 more, at most $2.50: mmke draft report lists them"
     assert twice_lines(spending([])) == []
 
