@@ -27,7 +27,7 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     if not ERR.is_terminal:
         yield _plain_lines()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=ERR, transient=True) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -51,7 +51,7 @@ def live() -> Iterator[Callable[[str], None]]:
         yield _now_and_then()
         return
     with ERR.status("") as status:
-        yield lambda text: status.update(Text(text))
+        yield lambda text: status.update(Text(inert(text)))
 
 
 def _now_and_then() -> Callable[[str], None]:

@@ -86,7 +86,7 @@ async def judge_item(item: KnowledgeItem, asking: Asking, judge: str) -> list[Ju
     judge: the name of a model at the endpoint of `asking`. Raises PrerequisiteError when the item was written
     by the same model: a judge favours its own writing.
     """
-    refuse_own_writing(item, judge, asking.settings.model)
+    _refuse_own_writing(item, judge, asking.settings.model)
     at_judge = replace(asking, settings=replace(asking.settings, model=judge))
     asked = [
         _choice(item, step, at_judge, order)
@@ -100,7 +100,7 @@ async def judge_item(item: KnowledgeItem, asking: Asking, judge: str) -> list[Ju
     ]
 
 
-def refuse_own_writing(item: KnowledgeItem, judge: str, drafter: str) -> None:
+def _refuse_own_writing(item: KnowledgeItem, judge: str, drafter: str) -> None:
     """Raise PrerequisiteError when a judge is one of the models that wrote an item, in whatever release."""
     writers = {drafter, *(one.model for one in item.provenance if one.is_llm)}
     if _family(judge) in {_family(name) for name in writers}:

@@ -107,8 +107,3 @@ def needless_pictures(tries: Sequence[ImageTry]) -> list[Finding]:
         if one.is_needless
         for probe_id in one.probe_ids
     ]
-
-
-async def answerable_without_image(item: KnowledgeItem, asking: Asking, tries: int) -> list[Finding]:
-    """Return a finding for each picture question of an item that a model answers without the picture."""
-    return needless_pictures(await try_without_image(item, asking, tries))

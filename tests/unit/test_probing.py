@@ -9,7 +9,7 @@ import pytest
 
 from curation.drafting.asking import Asking, DraftSettings
 from curation.drafting.llm import LlmRequest, LlmResponse, read_response
-from curation.drafting.probing import answerable_without_image, try_without_image
+from curation.drafting.probing import needless_pictures, try_without_image
 from curation.drafting.prompting import read_block
 from curation.errors import Reason, TransientError
 from curation.ids import canonical_json
@@ -38,7 +38,7 @@ class Blind:
 
 
 def found(item: KnowledgeItem, model: Blind, tries: int = 3) -> list[tuple[str | None, str]]:
-    findings = asyncio.run(answerable_without_image(item, Asking(model, SETTINGS), tries))
+    findings = needless_pictures(asyncio.run(try_without_image(item, Asking(model, SETTINGS), tries)))
     assert {one.reason for one in findings} <= {Reason.IMAGE_NOT_NEEDED}
     return [(one.probe_id, one.detail) for one in findings]
 
