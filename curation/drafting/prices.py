@@ -26,7 +26,7 @@ PICTURE_TOKENS = 6_000
 """The most tokens that a picture of at most 1024 px a side counts as, where a row does not say otherwise."""
 
 _LARGEST_FILE = 1_000_000
-_HOW = "give it as --price IN,OUT (US dollars per million tokens), or in a price file of your own"
+_HOW = "give it as --price IN,OUT (US dollars per million tokens), or in a file that [draft] prices names"
 
 _SNAPSHOT = re.compile(r"-20\d\d-\d\d-\d\d\Z")
 
