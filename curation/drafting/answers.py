@@ -70,10 +70,10 @@ def read_answer(response: LlmResponse, schema: type[Draft]) -> Draft | Unread:
 
 def json_objects(text: str) -> list[str]:
     """Return the JSON objects of a text, each as it is written; those inside another one are not counted."""
-    fenced = _FENCE.match(text)
-    text = fenced[1] if fenced else text
     if len(text) > MAX_CHARACTERS:
         return []
+    fenced = _FENCE.match(text)
+    text = fenced[1] if fenced else text
     decoder = json.JSONDecoder()
     found: list[str] = []
     start = text.find("{")

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curation.drafting.answers import Unread, json_objects, read_answer
 from curation.drafting.calls import AnswerOutcome
@@ -142,3 +144,19 @@ def test_letters_and_accents_are_joined() -> None:
     found = read(json.dumps({"original_text": "Cafe\u0301"}))
     assert isinstance(found, OriginalKnowledge)
     assert found.original_text == "Caf\u00e9"
+
+
+@given(
+    st.text(st.characters(exclude_characters="{}`", exclude_categories=("Cs",)), max_size=200),
+    st.text(max_size=60),
+)
+def test_words_around_the_object_do_not_change_it(before: str, inside: str) -> None:
+    text = json.dumps({"original_text": f"a {inside}"})
+    found = read(f"{before}\n{text}\n{before}")
+    assert found == read(text)
+
+
+@given(st.text(max_size=400) | st.text(st.sampled_from('{}[]",:\\u0`\n a1'), max_size=400))
+def test_no_text_makes_reading_fail(text: str) -> None:
+    found = read_answer(replace(answer("x"), text=text), OriginalKnowledge)
+    assert isinstance(found, OriginalKnowledge | Unread)
