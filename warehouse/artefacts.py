@@ -82,7 +82,7 @@ class Responses:
         """Keep the answers themselves in artefacts and the two indexes beside them."""
         self._artefacts = artefacts
         self._root = artefacts.root / "responses"
-        self._waiting: list[tuple[dict[Path, bytes], asyncio.Future[None]]] = []
+        self._waiting: list[tuple[dict[Path, bytes], Path | None, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
 
     def get(self, request_sha256: str) -> bytes | None:
@@ -113,10 +113,9 @@ class Responses:
             {
                 self._artefacts.path(note.answer): data,
                 self._entry(request_sha256, ".answer"): note.model_dump_json().encode(),
-            }
+            },
+            self._entry(request_sha256, ".sent") if len(self.tries(request_sha256)) == 1 else None,
         )
-        if len(self.tries(request_sha256)) == 1:
-            self._entry(request_sha256, ".sent").unlink()
 
     async def mark_sent(self, request_sha256: str, worst: Decimal | None = None) -> None:
         """Note, before it happens, that a request is going to be sent.
@@ -185,11 +184,14 @@ class Responses:
     def _entry(self, request_sha256: str, suffix: str) -> Path:
         return self._root / request_sha256[:2] / f"{request_sha256}{suffix}"
 
-    async def _write(self, files: dict[Path, bytes]) -> None:
-        """Return when the files are on disk, written together with all that waited for the writer."""
+    async def _write(self, files: dict[Path, bytes], drop: Path | None = None) -> None:
+        """Return when the files are on disk, written together with all that waited for the writer.
+
+        drop: a file that goes after that. In the writer's thread as well: it waits while the disk is flushed.
+        """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((files, done))
+        self._waiting.append((files, drop, done))
         if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._write_all())
         await done
@@ -197,19 +199,25 @@ class Responses:
     async def _write_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            files = {path: data for part, _ in batch for path, data in part.items()}
+            files = {path: data for part, _, _ in batch for path, data in part.items()}
             error: Exception | None = None
             try:
-                await asyncio.to_thread(write_many_atomic, files)
+                await asyncio.to_thread(_written, files, [drop for _, drop, _ in batch if drop is not None])
             except OSError as failure:
                 error = _no_room(failure)
-            for _, done in batch:
+            for _, _, done in batch:
                 if done.done():
                     continue
                 if error:
                     done.set_exception(error)
                 else:
                     done.set_result(None)
+
+
+def _written(files: dict[Path, bytes], drops: Sequence[Path]) -> None:
+    write_many_atomic(files)
+    for path in drops:
+        path.unlink(missing_ok=True)
 
 
 def _no_room(failure: OSError) -> PrerequisiteError:
