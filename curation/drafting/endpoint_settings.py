@@ -14,20 +14,20 @@ class LlmSettings(Record):
 
     drafter: 'auto' is the endpoint that the environment names, and the embedded rule drafter where it names
     none; 'rules' is always that one, 'local-llm' the small model of `make local-llm`.
-    model: the name that is asked for at the endpoint (the embedded rule drafter has its own). api: the
-    Responses API or Chat Completions; 'auto' is the former at OpenAI's own address, the latter elsewhere.
-    in_flight: requests at once, at most. timeout_seconds: for one whole answer. temperature: None leaves it
-    to the model, as models that reason want it. max_output_tokens: of one answer, None for what its prompt
-    says; models that reason count that in. longer_output_tokens: with how many a cut answer is asked for once
-    more, None for not at all. sees_pictures: whether pictures go along.
+    model: the name that is asked for at the endpoint (the embedded rule drafter has its own). api: Chat
+    Completions, which nearly every endpoint speaks, or the Responses API. in_flight: requests at once, at
+    most. timeout_seconds: for one whole answer. temperature: None leaves it to the model, as models that
+    reason want it. max_output_tokens: of one answer, None for what its prompt says; models that reason count
+    that in. longer_output_tokens: with how many a cut answer is asked for once more, None for not at all.
+    sees_pictures: whether pictures go along.
     store: ask the endpoint to keep its answers, so that one which was made but never arrived is fetched and
-    not paid again. Chat Completions can be listed by our own hash; the Responses API has no such list, so
-    there a kill may cost what was in flight (told as possibly paid twice).
+    not paid again. Chat Completions can be listed by our own hash, and so are the default; the Responses API
+    has no such list, so there a kill may cost what was in flight (told as possibly paid twice).
     """
 
     drafter: Literal["auto", "rules", "local-llm"] = "auto"
     model: str = Field(default="gpt-5-mini", min_length=1, max_length=200)
-    api: Literal["auto", "responses", "chat"] = "auto"
+    api: Literal["chat", "responses"] = "chat"
     in_flight: int = Field(default=16, ge=1, le=1_000)
     timeout_seconds: float = Field(default=120.0, gt=0, le=3_600)
     temperature: float | None = Field(default=None, ge=0, le=2)

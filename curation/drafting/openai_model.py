@@ -61,8 +61,7 @@ class OpenAIModel:
         self._settings = settings or LlmSettings()
         self._warn = warn
         is_own = is_openais(base_url)
-        wanted = self._settings.api
-        self.api: Api = ("responses" if is_own else "chat") if wanted == "auto" else wanted
+        self.api: Api = self._settings.api
         self._connection = Connection(base_url, api_key, self._settings.timeout_seconds)
         self._form = Form(stores=self._settings.store, limit="new" if is_own else "both")
         self._proven: dict[str, Form] = {}

@@ -11,7 +11,7 @@ from curation.drafting.endpoint_settings import LlmSettings
 def test_the_defaults_send_nothing_that_a_model_that_reasons_refuses() -> None:
     settings = LlmSettings()
     assert settings.temperature is None
-    assert settings.api == "auto"
+    assert settings.api == "chat"
     assert settings.store
 
 

@@ -263,9 +263,8 @@ def test_a_proxy_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) 
         assert ask(server)[0].text == "{}"
 
 
-def test_the_api_is_chosen_by_address_unless_it_is_set() -> None:
-    assert OpenAIModel(None, KEY).api == "responses"
-    assert OpenAIModel("https://eu.api.openai.com/v1", KEY).api == "responses"
-    assert OpenAIModel("http://127.0.0.1:1/v1", KEY).api == "chat"
-    assert OpenAIModel(None, KEY, CHAT).api == "chat"
+def test_the_api_is_chat_completions_unless_it_is_set_otherwise() -> None:
+    assert OpenAIModel(None, KEY).api == "chat"
+    assert OpenAIModel(None, KEY, LlmSettings(api="responses")).api == "responses"
+    assert is_openais("https://eu.api.openai.com/v1")
     assert not is_openais("https://api.openai.com.evil.example/v1")
