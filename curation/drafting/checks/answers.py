@@ -69,12 +69,23 @@ def answer_length(item: KnowledgeItem) -> Iterator[Finding]:
 
 
 def answer_in_question(item: KnowledgeItem) -> Iterator[Finding]:
-    """No question gives its answer away; one that offers a choice ('left or right') may name it."""
+    """No question gives its answer away, nor a request one of them; 'left or right?' may name its answer."""
     for probe in item.probes:
         offered = probe.image_role is ImageRole.ONE_HOP and " or " in probe.question
         if not offered and says(probe.question, probe.answer):
             yield _about(
                 probe, "answer_in_question", Reason.ANSWER_IN_QUESTION, "the answer stands in its question"
+            )
+
+    for name, text in (("request", item.request), ("rephrased request", item.rephrased_request)):
+        given = next((probe.answer for probe in reliability(item) if says(text, probe.answer)), None)
+        if given is not None:
+            yield Finding(
+                check="answer_in_question",
+                reason=Reason.ANSWER_IN_QUESTION,
+                probe_id=None,
+                detail=f"the {name} gives an edited value away",
+                span=plain(given),
             )
 
 

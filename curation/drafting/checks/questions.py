@@ -102,10 +102,10 @@ def request_form(item: KnowledgeItem) -> Iterator[Finding]:
 def refers(item: KnowledgeItem) -> Iterator[Finding]:
     """Questions on the edit's pictures speak of them; those without a picture never do, nor of a text above.
 
-    A locality question with a picture may leave that out, as those of VQA and OK-VQA do.
+    Questions on another picture may leave that out, as those of VQA and of MMKE-Bench's composites do.
     """
     for probe in item.probes:
-        if probe.image_role not in (None, ImageRole.LOCALITY) and not _SEEN.search(probe.question):
+        if probe.image_role in (ImageRole.EDIT, ImageRole.REPHRASE) and not _SEEN.search(probe.question):
             yield _about(probe, "refers", "the question comes with a picture and does not speak of it")
         found = _CONTEXT.search(probe.question)
         if found is None and probe.image_role is None:
