@@ -47,7 +47,8 @@ _MARKUP = re.compile(r"https?://|www\.|[<>{}\\|`]|\[\[|\]\]")
 _END = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bc\.)(?<!\bSt\.)(?<!\bDr\.)\s+(?=[A-Z\"“])")
 _NAME = re.compile(r"\b[A-Z][\w’'-]+(?: (?:[A-Z]\.|de|da|van|von|[A-Z][\w’'-]+)){1,3}")
 _DENIED = re.compile(
-    r"\b(no|not|never|neither|absent|unlike|extinct genus|extinct relatives|fossils?|except|single species)\b"
+    r"\b(no|not|never|neither|absent|unlike|extinct genus|extinct relatives|fossils?|except|single species|"
+    r"thought|believed)\b"
 )
 _NO_PERSON = frozenset(
     {"Emperor", "King", "Classic", "Empire", "Dynasty", "Kingdom", "Republic", "Church", "People"}

@@ -119,7 +119,7 @@ def named(name: str, category: str, source_text: str, fine_type: str = "") -> Ph
     plural = is_plural(name, family)
     many = re.match(rf"{re.escape(name)}(?:s|es)\b", source_text, re.IGNORECASE)
     if many is not None and family in _LOWER and family not in _ALWAYS_THE:
-        return Phrase(many[0].lower(), plural=True)
+        return Phrase(f"the {name.lower()}")
     common = re.search(rf"\b[Aa]n? {re.escape(name.lower())}\b", source_text[:200]) is not None
     if (family in _LOWER or common) and not _proper(name, source_text):
         name = name.lower()

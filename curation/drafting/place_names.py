@@ -37,8 +37,8 @@ def _one_country(sentence: str) -> Iterator[str]:
 
 
 def _place(sentence: str) -> Iterator[str]:
-    """Countries before adjectives before regions."""
-    yield from _first(sentence, _nouns()) or _first(sentence, _adjectives()) or _region(sentence)
+    """Countries, by name or adjective, before regions."""
+    yield from _first(sentence, _country_words()) or _region(sentence)
 
 
 def _office(sentence: str) -> Iterator[str]:

@@ -207,6 +207,8 @@ def _of_text(values: Values, taken: list[str]) -> Iterator[dict[str, str]]:
     for fact in _unrelated(values, "text", taken):
         yield {"question": phrase.fill(fact.slot.ask, verb=fact.verb), "answer": fact.value}
     yield {"question": phrase.fill("What kind of thing {is} {x}?"), "answer": fine_type}
+    # 'What kind of thing is the colour red' would give it away.
+    yield {"question": f"What kind of thing is {clean(name).lower()}?", "answer": fine_type}
 
 
 def _of_image(values: Values, taken: list[str]) -> Iterator[dict[str, str]]:
@@ -215,7 +217,8 @@ def _of_image(values: Values, taken: list[str]) -> Iterator[dict[str, str]]:
     for fact in _unrelated(values, "image", taken):
         yield {"question": phrase.fill(fact.slot.ask_image, verb=fact.verb), "answer": fact.value}
     plain = re.sub(r"^(?:the|an?) ", "", named(name, category, source).text)
-    yield {"question": phrase.fill("What is {x}?"), "answer": plain if holds(name, plain) else clean(name)}
+    who = "Who" if family(category, phrase.text, source) == "person" else "What"
+    yield {"question": phrase.fill(who + " is {x}?"), "answer": plain if holds(name, plain) else clean(name)}
 
 
 def _about(values: Values, whose: str) -> tuple[str, str, str, str]:
