@@ -24,7 +24,7 @@ class Line:
         """Return the line for this moment; call inside the event loop."""
         tally, pace = self._tally, self._who.paced.now
         parts = [
-            f"{tally.done}/{tally.total} items = {tally.kept} kept + {tally.rejected} rejected",
+            f"{tally.done}/{tally.total} items, {tally.kept} kept, {tally.rejected} rejected",
             f"{pace.per_second:.1f} answers/s",
             f"{pace.in_flight} of {pace.limit} in flight",
         ]
