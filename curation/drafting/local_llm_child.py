@@ -44,6 +44,7 @@ def main() -> None:
     settings.n_ctx, settings.n_predict, settings.n_parallel = _CONTEXT_TOKENS, _ANSWER_TOKENS, 1
     # Two threads wait for each other by spinning: where others use the cores too, that is 30 times slower.
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
+    settings.sampling.seed, settings.sampling.temp = 0, 0.0  # the likeliest words, the same every time
     settings.ui = settings.endpoint_slots = settings.endpoint_props = False
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

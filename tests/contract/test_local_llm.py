@@ -20,6 +20,7 @@ from curation.drafting.endpoint_settings import LlmSettings
 from curation.drafting.knowledge import original_values
 from curation.drafting.local_llm import local_endpoint
 from curation.drafting.openai_model import OpenAIModel
+from curation.drafting.prompting import Value
 from curation.errors import PrerequisiteError
 from tests.drafts import subject
 
@@ -34,10 +35,9 @@ async def _one_step(url: str, key: str, model: str) -> tuple[object, list[DraftC
     llm = OpenAIModel(url, key, LlmSettings(model=model, api="chat", store=False, timeout_seconds=240))
     settings = DraftSettings(model=model, drafter="local-llm", is_llm=True, max_output_tokens=120)
     petra = subject("Petra")
-    about = {"name": "Petra", "fine_type": "temple", "category": "building", "revision": []}
-    answered = await ask(
-        petra, "original_knowledge", about | original_values(petra), Asking(llm, settings, calls.append)
-    )
+    values: dict[str, Value] = {"name": "Petra", "fine_type": "temple", "category": "building"}
+    values |= {"revision": [], **original_values(petra)}
+    answered = await ask(petra, "original_knowledge", values, Asking(llm, settings, calls.append))
     await llm.aclose()
     return answered, calls
 
