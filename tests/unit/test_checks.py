@@ -102,7 +102,14 @@ MUTATIONS: dict[str, tuple[Reason, Callable[[KnowledgeItem], Changes | None]]] =
         Reason.NAME_LEAKED,
         lambda i: {first(i, kind="I-Rel"): f"{text(i, 'I-Rel')[:-1]} of {i.subject_name}?"},
     ),
-    "text_names": (Reason.QUESTION_NOT_SOUND, lambda i: {first(i): "Which of the many ones has it?"}),
+    "text_names": (
+        Reason.QUESTION_NOT_SOUND,
+        lambda i: {first(i): f"Which of the many ones has it, {i.user_name or 'please'}?"},
+    ),
+    "user_named": (
+        Reason.QUESTION_NOT_SOUND,
+        lambda i: {first(i): text(i, "T-Rel").replace(i.user_name, "somebody")} if i.user_name else None,
+    ),
     "refers": (
         Reason.QUESTION_NOT_SOUND,
         lambda i: {first(i, kind="I-Rel"): text(i, "I-Rel").replace(" in the image", "")},
@@ -110,7 +117,7 @@ MUTATIONS: dict[str, tuple[Reason, Callable[[KnowledgeItem], Changes | None]]] =
     "question_form": (Reason.QUESTION_NOT_SOUND, lambda i: {"T-Loc.question": text(i, "T-Loc")[:-1]}),
     "request_form": (
         Reason.QUESTION_NOT_SOUND,
-        lambda _: {"request": "Please give me a short introduction."},
+        lambda i: {"request": f"Please give me, {i.user_name or 'now'}, a short introduction."},
     ),
     "wordings_differ": (Reason.NEAR_DUPLICATE_PROBE, asked_again),
     "hop": (Reason.NOT_ONE_HOP, lambda _: {"Port.hop": 2}),

@@ -15,7 +15,7 @@ from curation.drafting.checks.answers import (
     original_answer_known,
 )
 from curation.drafting.checks.finding import Finding
-from curation.drafting.checks.naming import entity_named, leaks, text_names
+from curation.drafting.checks.naming import entity_named, leaks, text_names, user_named
 from curation.drafting.checks.questions import question_form, refers, request_form, unrelated, wordings_differ
 from curation.drafting.checks.writing import echoed, hostile, language, too_long
 from curation.records import KnowledgeItem
@@ -39,6 +39,7 @@ _CHECKS = (
     answer_in_question,
     leaks,
     text_names,
+    user_named,
     refers,
     question_form,
     request_form,

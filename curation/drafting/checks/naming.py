@@ -196,6 +196,27 @@ def entity_named(item: KnowledgeItem) -> Iterator[Finding]:
         )
 
 
+def user_named(item: KnowledgeItem) -> Iterator[Finding]:
+    """A user tells who they are, and questions without a picture say whose thing they ask about.
+
+    MMKE-Bench: 'My name is <user>, could you introduce the <item> in the image?'
+    """
+    user = tokens(item.user_name or "")
+    if not user:
+        return
+    asked: list[tuple[str | None, str, str]] = [(None, "the request", item.request)]
+    asked += [(probe.probe_id, "the question", probe.question) for probe in item.probes_of(ProbeKind.T_REL)]
+    for probe_id, where, text in asked:
+        if not holds_run(tokens(text), user):
+            yield Finding(
+                check="user_named",
+                reason=Reason.QUESTION_NOT_SOUND,
+                probe_id=probe_id,
+                detail=f"{where} does not name the user",
+                span=plain(text),
+            )
+
+
 def text_names(item: KnowledgeItem) -> Iterator[Finding]:
     """A reliability question without a picture says what it asks about: the name or a telling part of it."""
     name = bare_name(item.subject_name)
@@ -204,7 +225,9 @@ def text_names(item: KnowledgeItem) -> Iterator[Finding]:
     for probe in item.probes_of(ProbeKind.T_REL):
         words = tokens(probe.question)
         told = (not stems and name in probe.question) or any(
-            word.startswith(stem) or (len(word) > 2 and stem.startswith(word))
+            word == stem
+            or (len(stem) > 2 and word.startswith(stem))
+            or (len(word) > 2 and stem.startswith(word))
             for stem in stems
             for word in words
         )

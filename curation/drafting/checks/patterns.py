@@ -19,7 +19,7 @@ ADDRESS = re.compile(
         r"(?i:\b(?:javascript|vbscript|mailto|tel)\s*:(?=[/\w]|\s*\w+[(@]))",
         # 'evil.com', 'a.evil.com/x'; not 'Booking.com' or 'ASP.NET', which are names
         rf"(?<![\w.@])[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.(?:{_TOP_LEVEL})(?:/\S*|:\d+\S*|(?![\w.-]*\w))",
-        r"\w\.(?i:com|org|net|io|ru)/\w",
+        r"\w\.(?i:com|org|net|io|ru)/\w|(?<![\w.@])[a-z0-9-]{2,}\.[a-z]{2,6}/\w",
         r"\w@\w|(?<!\w)@\w",
         r"//\w+[.]\w|\[\.\]|\b\d{1,3}(?:\.\d{1,3}){3}[:/]",
     )
@@ -42,7 +42,10 @@ MARKUP = re.compile(
 FORMULA = re.compile(r"\s*['\"]?\s*(?:[=@＝＠]|[+\-＋－](?!\d[\d.,]*(?:\s|$|%|°)))")
 MIXED = re.compile(r"[A-Za-z][^\W\d_]*[Ѐ-ӿοΟ]|[Ѐ-ӿοΟ][^\W\d_]*[A-Za-z]")
 
-_DO = r"\b(?:ignor|disregard|forget|overrid|bypass|skip)(?:e|ing|ed)?\b"
+_DO = (
+    r"\b(?:(?:ignor|disregard|forget|overrid|bypass|skip)(?:e|ing|ed)?|"
+    r"(?:do\s+not|don['’]?t|never|stop)\s+(?:follow|obey)(?:ing)?|pay\s+no\s+(?:attention|heed)\s+to)\b"
+)
 _ORDERS = r"(?:instructions?|prompts?|commands?|directions?|rules|guidelines|messages?|orders|context)\b"
 _FEW = r"(?:\s+\w+){0,3}?\s+"
 # Rules and orders are also what traffic signs and referees are about: there, 'ignore the rules' is no echo.
@@ -51,6 +54,7 @@ _OVERRULING = _any_of(
     rf"{_DO}{_FEW}(?:previous|prior|preceding|above|earlier|foregoing|system|your|my)\s+{_ORDERS}",
     rf"{_DO}\s+(?:all|any|these|those)\s+(?:of\s+)?(?:the\s+|these\s+)?(?:instructions?|prompts?)\b",
     rf"{_DO}\s+(?:the|these|those)\s+(?:instructions?|prompts?)\s+(?:above|before|given|that|you)\b",
+    rf"{_DO}{_FEW}{_ORDERS}\s+(?:above|before\s+this)\b",
     rf"{_DO}\s+these\s+(?:instructions?|prompts?)\b",
     rf"{_DO}\s+(?:all\s+|everything\s+|anything\s+)?(?:of\s+)?(?:the\s+)?(?:previous|prior|above|foregoing)\b",
     r"\bforget\s+everything\s+(?:you|above|before|that)\b",
@@ -64,6 +68,8 @@ _OF_ITSELF = _any_of(
     r"\bi\s+(?:cannot|can['’]?t|can\s+not|am\s+unable\s+to|am\s+not\s+able\s+to|won['’]t)\s+"
     r"(?:assist|comply|fulfil+|help\s+(?:you|with)|provide|generate|answer\s+(?:this|that|the|your|questions)"
     r"|see\s+(?:the|this|any|an?)\s+(?:image|picture|photo)|(?:tell|determine)\s+(?:what|which|who|from))\b",
+    r"(?:^|[.!?]\s+)(?:sure|certainly|of\s+course)[!,.]\s+here\b",
+    r"\bhere\s+(?:is|are)\s+(?:the|your)\s+(?:json|(?:revised|rewritten|edited|requested)\s+\w+|\w+\s+you\s+asked)",
     r"\bmy\s+(?:training\s+data|knowledge\s+cut-?off|programming)\b",
 )
 _ROLES = _any_of(
@@ -71,6 +77,7 @@ _ROLES = _any_of(
     r"\b(?:system|developer)\s+(?:prompt|message)s?\b|\bsystem\s+instructions?\b|\bhidden\s+prompt\b",
     r"###\s*(?:instruction|system|response|input)|<\|\w*\|>|\[/?inst\]",
     r"\byou\s+are\s+(?:now\s+)?(?:an?\s+)?(?:ai|helpful|chatgpt|gpt|claude|dan|unrestricted|language\s+model)\b",
+    r"\byou\s+are\b[^.]{1,40}\bfrom\s+now\s+on\b|\bfrom\s+now\s+on,?\s+you\b",
     r"\byou\s+(?:must|should|will)\s+now\b|\bjail-?break|\bdeveloper\s+mode\b|\bprompt\s+injection\b",
     r"\b(?:new|updated|additional|important)\s+instructions?\s*:",
     r"\b(?:reveal|print|repeat|leak)\s+(?:\w+\s+){0,3}?(?:prompt|instructions|api\s+key)\b",
