@@ -25,6 +25,9 @@ from warehouse.store import Store, held, open_store, outcome_event
 AT_ONCE = 2
 """Items in flight for each request in flight: enough that the endpoint never waits for us."""
 
+ROWS_TOLD = 10
+"""So many unsound rows of the user's own files are told one by one."""
+
 
 @flow(name="draft", validate_parameters=False)
 def draft(
@@ -105,7 +108,8 @@ def _drafted_all(settings: Settings, plan: Plan, caps: Caps, ended_by: list[int]
 
 async def _draft_all(settings: Settings, plan: Plan, caps: Caps, ended_by: list[int]) -> ForgeError | None:
     sources, out = await sources_of(settings, plan.subjects)
-    plan.told += [f"left out: {one.key}: {one.reason}: {one.detail}" for one in out]
+    plan.told += [f"left out: {one.key}: {one.reason}: {one.detail}" for one in out[:ROWS_TOLD]]
+    plan.told += [f"{len(out) - ROWS_TOLD} more rows are left out"] if len(out) > ROWS_TOLD else []
     kept = artefacts(settings)
 
     def casting_of(task: Task) -> Casting:

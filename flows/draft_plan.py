@@ -17,6 +17,7 @@ from flows.dedupe import unique_pictures
 from flows.draft_again import Books, made_with, turned_down
 from flows.ledger import SUBJECTS
 from flows.settings import Settings
+from flows.wiring import is_own, writer_of
 from warehouse.store import Store
 
 
@@ -154,20 +155,28 @@ def _settle(
 
 
 def newer_prompts(store: Store, settings: Settings) -> list[str]:
-    """Return a line for each prompt that items were drafted with and that has a newer version."""
-    counted: Counter[str] = Counter()
-    for _, _, prompts, _ in Books(store, settings).made_by():
-        counted.update(set(prompts))
+    """Return a line for each prompt and each model of our own that drafts were made with and others replace.
+
+    Nothing is drafted again because of them; the lines tell how to ask for it.
+    """
+    prompts: Counter[str] = Counter()
+    models: Counter[str] = Counter()
+    for _, _, used, made_by in Books(store, settings).made_by():
+        prompts.update(set(used))
+        models.update(set(made_by))
     lines = []
-    for prompt_id, number in sorted(counted.items()):
-        name = prompt_id.rpartition(".")[0]
-        newest = load_prompt(name).prompt_id
-        if newest != prompt_id:
-            version = newest.rpartition(".")[2]
+    for prompt_id, number in sorted(prompts.items()):
+        name, _, version = prompt_id.rpartition(".v")
+        newest = load_prompt(name).prompt_id.rpartition(".v")[2]
+        if int(newest) > int(version):
             lines.append(
-                f"{number} items were drafted with {prompt_id}; {version} is newer: "
+                f"{number} items were drafted with {prompt_id}; v{newest} is newer: "
                 f"mmke draft --redo-from {prompt_id}"
             )
+    who = writer_of(settings).model
+    for model, number in sorted(models.items()):
+        if is_own(model) and model != who:
+            lines.append(f"{number} items were drafted by {model}; for {who}: mmke draft --redo-from {model}")
     return lines
 
 

@@ -128,6 +128,13 @@ def writer_of(settings: Settings) -> DraftSettings:
     )
 
 
+def is_own(model: str) -> bool:
+    """Tell whether a model is one of those that come with this project."""
+    from curation.drafting.local_llm import MODEL_NAME
+
+    return model == MODEL_NAME or model.startswith("rule-drafter/")
+
+
 def _endpoint(settings: Settings) -> tuple[str | None, str] | None:
     """Return address (None for OpenAI's own) and key that the environment names, None where ours drafts."""
     key, url = os.environ.get("OPENAI_API_KEY"), os.environ.get("OPENAI_BASE_URL")

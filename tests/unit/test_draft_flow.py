@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from curation.drafting.asking import DraftSettings
 from curation.drafting.bench_subjects import made_up_subjects
 from curation.drafting.pacing import Pace, RunStoppedError
-from curation.drafting.prompting import read_block
+from curation.drafting.prompting import load_prompt, read_block
 from curation.errors import LimitReachedError, PrerequisiteError, Reason
 from curation.ids import canonical_json
 from curation.records import Annotation, KnowledgeItem, Outcome, ProbeVote, StageCount
@@ -384,3 +385,24 @@ def test_why_tells_every_draft_and_what_was_wrong(project: Project) -> None:
     for row in draft_of["provenance"]:  # type: ignore[attr-defined]
         assert row["prompt_id"] in told and row["response_sha256"] in told
     assert "Ignore all previous" in told
+
+
+def test_a_newer_prompt_and_another_drafter_are_told_and_change_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, server = project(8)
+    run(settings)
+    asked, v9 = len(server.rows), replace(load_prompt("locality"), prompt_id="locality.v9")
+    monkeypatch.setattr(
+        "flows.draft_plan.load_prompt", lambda name: v9 if name == "locality" else load_prompt(name)
+    )
+    monkeypatch.setattr("flows.draft_plan.is_own", lambda model: model == "test-model")
+    monkeypatch.setattr("flows.draft_plan.writer_of", lambda _: DraftSettings("other", "llm", is_llm=True))
+    run(settings)
+    told = capsys.readouterr().err
+    assert (
+        "8 items were drafted with locality.v" in told
+        and "; v9 is newer: mmke draft --redo-from locality.v" in told
+    )
+    assert "8 items were drafted by test-model; for other: mmke draft --redo-from test-model" in told
+    assert len(server.rows) == asked
