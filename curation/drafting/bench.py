@@ -26,9 +26,10 @@ from curation.drafting.bench_subjects import made_up_subjects
 from curation.drafting.budget import Budget, Spent
 from curation.drafting.casting import Casting, cast
 from curation.drafting.draft import Drafted, Sources, draft_item
+from curation.drafting.lexicon import countries
 from curation.drafting.llm import LanguageModel, LlmRequest, LlmResponse
 from curation.drafting.openai_model import OpenAIModel
-from curation.drafting.outside_texts import texts_of_subjects
+from curation.drafting.outside_texts import OutsideText
 from curation.drafting.pacing import Pace, PacedModel
 from curation.drafting.pools import Pool
 from curation.drafting.prices import load_prices
@@ -103,6 +104,17 @@ class Work:
     sources: Sources
 
 
+class _Gazetteer:
+    """A second source text about the places that edits bring in, for the question one hop further."""
+
+    def about(self, name: str) -> OutsideText | None:
+        for country in countries():
+            if name in (country.name, *country.cities):
+                text = f"{name} lies in {country.name}, in {country.continent}. The capital is "
+                return OutsideText(f"{text}{country.capital}.", made_up_subjects(1)[0].text_source)
+        return None
+
+
 def work(items: int) -> Work:
     """Return so many subjects; every one shows the same few pictures."""
     subjects = made_up_subjects(items)
@@ -118,7 +130,7 @@ def work(items: int) -> Work:
     found = cast(subjects, assets, blobs.__getitem__, save)
     castings = {key: one for key, one in found.items() if isinstance(one, Casting)}
     by_id = {subject.subject_id: subject for subject in subjects}
-    return Work(subjects, castings, Sources(by_id, texts_of_subjects(subjects), Pool(), blobs.__getitem__))
+    return Work(subjects, castings, Sources(by_id, _Gazetteer(), Pool(), blobs.__getitem__))
 
 
 def _picture(number: int) -> bytes:
