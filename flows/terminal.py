@@ -114,7 +114,8 @@ def show_agreement(rows: Sequence[AgreementRow], title: str = "Agreement of the 
         low, high = row.alpha.low, row.alpha.high
         interval = "-" if low is None or high is None else f"{low:.2f} to {high:.2f}"
         numbers = (_two(row.raw), _two(row.kappa), _two(row.alpha), interval, _two(row.ac1))
-        table.add_row(*((row.part,) if parts else ()), row.control, str(row.things), *numbers)
+        words = (*((row.part,) if parts else ()), row.control, str(row.things), *numbers)
+        table.add_row(*(Text(inert(word)) for word in words))
     OUT.print(table)
 
 
