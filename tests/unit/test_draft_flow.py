@@ -406,3 +406,24 @@ def test_a_newer_prompt_and_another_drafter_are_told_and_change_nothing(
     )
     assert "8 items were drafted by test-model; for other: mmke draft --redo-from test-model" in told
     assert len(server.rows) == asked
+
+
+def test_models_look_at_what_passes_the_checks(project: Project) -> None:
+    def script(asked: Asked) -> Reply:
+        if asked.schema_name == "Guess":
+            return Reply(json.dumps({"answer": "I do not know"}))
+        if asked.schema_name == "Choice":
+            return Reply(json.dumps({"choice": "A"}))
+        return by_rule(asked)
+
+    settings, server = project(8, script, draft={"text_only_tries": 1, "judge_model": "another-model"})
+    assert run(settings).kept == 8
+    said = payloads(settings, "judgement")
+    tried = [one for one in said.values() if "guesses" in one]
+    judged = [one for one in said.values() if "matter" in one]
+    assert tried and {one["matched"] for one in tried} == {0}
+    assert len(judged) >= 8
+    assert {one["verdict"] for one in judged} == {"unscored"}, "the same letter in both orders is no choice"
+    asked = len(server.rows)
+    run(settings)
+    assert len(server.rows) == asked
