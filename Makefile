@@ -75,7 +75,8 @@ bench-images: $(VENV)/.done sample .venv-imagededup/.done .venv-img2dataset/.don
 	$(BIN)/python -m curation.collecting.bench
 
 bench-drafting: $(VENV)/.done ## Requests a second, CPU a request and a warm run again, against an endpoint that answers after 0.5 s
-	$(BIN)/python -m curation.drafting.bench
+	$(BIN)/python -m curation.drafting.bench.speed
+	$(BIN)/python -m flows.drafting.bench
 
 # What we are measured against pins packages that this project cannot live with: environments of their own.
 .venv-imagededup/.done .venv-img2dataset/.done: .venv-%/.done: requirements/%.txt $(VENV)/.done

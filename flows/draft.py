@@ -10,12 +10,12 @@ from prefect import flow
 from curation.drafting.casting import Casting, compose
 from curation.errors import ForgeError, LimitReachedError
 from curation.records import KnowledgeItem, Outcome, StageCount
-from flows.draft_again import STAGE
-from flows.draft_examine import examiner
-from flows.draft_money import Caps, agreed
-from flows.draft_passes import Passes
-from flows.draft_plan import DraftScope, Plan, Task, make_plan, newer_prompts
-from flows.draft_run import Means, subject_outcome
+from flows.drafting.again import STAGE
+from flows.drafting.examine import examiner
+from flows.drafting.money import Caps, agreed
+from flows.drafting.passes import Passes
+from flows.drafting.plan import DraftScope, Plan, Task, make_plan, newer_prompts
+from flows.drafting.run import Means, subject_outcome
 from flows.settings import Settings
 from flows.stopping import ending_early
 from flows.terminal import say, show_counts

@@ -106,8 +106,8 @@ def items(  # one parameter an option
         return
     with prefect_settings() as settings:
         from flows.draft import draft as stage
-        from flows.draft_money import Caps
-        from flows.draft_plan import DraftScope
+        from flows.drafting.money import Caps
+        from flows.drafting.plan import DraftScope
         from flows.terminal import show_counts
 
         counts = stage(settings, DraftScope(*asked), Caps(*limits), _yes if yes else _ask)
@@ -146,8 +146,8 @@ def _show_plan(
     asked: tuple[frozenset[str], int | None, str, bool],
     limits: tuple[Decimal | None, int | None, str | None, bool, bool],
 ) -> None:
-    from flows.draft_money import Caps, plan_lines
-    from flows.draft_plan import DraftScope
+    from flows.drafting.money import Caps, plan_lines
+    from flows.drafting.plan import DraftScope
     from flows.settings import load_settings
     from flows.terminal import say_result
 
@@ -158,8 +158,8 @@ def _show_plan(
 @draft_app.command()
 def spend() -> None:
     """Show what was spent on answers, by day, model and step, and what was perhaps paid for nothing."""
-    from curation.drafting.spending import spend_rows, twice_lines
-    from flows.draft_money import spent_so_far
+    from curation.drafting.money.spending import spend_rows, twice_lines
+    from flows.drafting.money import spent_so_far
     from flows.settings import load_settings
     from flows.terminal import say_result, show_table
 
@@ -173,7 +173,7 @@ def spend() -> None:
 @draft_app.command()
 def report() -> None:
     """Write a page of what came of drafting: checks, prompts, costs, and examples of what was turned down."""
-    from flows.draft_report import write_draft_report
+    from flows.drafting.report import write_draft_report
     from flows.settings import load_settings
 
     typer.echo(f"report: {write_draft_report(load_settings())}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from curation.errors import PrerequisiteError
 from curation.records import StageCount
-from flows.draft_trace import drafting_lines
+from flows.drafting.trace import drafting_lines
 from flows.settings import Settings
 from warehouse.store import read_store
 

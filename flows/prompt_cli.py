@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from curation.drafting.llm import LlmRequest
-    from curation.drafting.prompting import Prompt
+    from curation.drafting.steps.prompting import Prompt
     from flows.prompt_trials import Case, Trial
     from flows.prompt_versions import Comparison
     from flows.settings import Settings
@@ -32,7 +32,7 @@ Id = Annotated[
 @prompt_app.command("list")
 def list_prompts() -> None:
     """List all prompt versions: what each is for, and when and why it was written."""
-    from curation.drafting.prompting import load_prompt, load_version, prompt_ids
+    from curation.drafting.steps.prompting import load_prompt, load_version, prompt_ids
     from flows.terminal import say_result
 
     width = max(map(len, prompt_ids()))
@@ -121,7 +121,7 @@ def try_one(
 async def _asked(
     settings: Settings, prompt: Prompt, case: Case, budget: Decimal | None, price: str | None
 ) -> Trial:
-    from flows.draft_money import Caps
+    from flows.drafting.money import Caps
     from flows.prompt_trials import try_prompt
     from flows.wiring import writer
 
@@ -219,7 +219,7 @@ def _as_lines(answer: str) -> str:
 
 def _fields(answer: str) -> dict[str, str]:
     """Return the fields of an answer, each as one text; the whole answer where it is no one JSON object."""
-    from curation.drafting.answers import json_objects
+    from curation.drafting.steps.answers import json_objects
 
     found = json_objects(answer)
     if len(found) != 1:

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from curation.drafting.asking import Asking
 from curation.drafting.calls import DraftCall
 from curation.drafting.casting import Casting, compose, roles
 from curation.drafting.checks.finding import Finding
 from curation.drafting.draft import Drafted, Sources, StepFailed, draft_item
-from curation.drafting.estimate import KeptAnswers, NotKeptError
 from curation.drafting.llm import LanguageModel, LlmRequest, LlmResponse, read_response
-from curation.drafting.prompting import Prompt, load_prompt, load_version, prompt_ids, read_prompt
+from curation.drafting.money.estimate import KeptAnswers, NotKeptError
 from curation.drafting.repair import KeptDraft, step_of, step_of_prompt
+from curation.drafting.steps.asking import Asking
+from curation.drafting.steps.prompting import Prompt, load_prompt, load_version, prompt_ids, read_prompt
 from curation.errors import PrerequisiteError, Rejected
 from curation.records import Subject
 from flows.dedupe import unique_pictures
-from flows.draft_plan import kept_subjects
+from flows.drafting.plan import kept_subjects
 from flows.settings import Settings
 from flows.wiring import artefacts, sources_of, writer_of
 from warehouse.artefacts import Responses

@@ -8,8 +8,8 @@ from difflib import unified_diff
 
 from curation.drafting.checks import NAMES
 from curation.drafting.llm import read_response
-from curation.drafting.prompting import Prompt
 from curation.drafting.repair import KeptDraft
+from curation.drafting.steps.prompting import Prompt
 from curation.ids import sha256_json
 from flows.settings import Settings
 from flows.wiring import artefacts

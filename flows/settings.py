@@ -19,7 +19,7 @@ from curation.collecting.openverse import OpenverseSettings
 from curation.collecting.url_list import UrlListSettings
 from curation.collecting.wikimedia import WikimediaSettings
 from curation.deduplicating.pairs import DedupeSettings
-from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.endpoint.settings import LlmSettings
 from curation.errors import PrerequisiteError
 from curation.licences import DEFAULT_ALLOWED, spdx_id
 

@@ -21,7 +21,9 @@ from curation.collecting.wikimedia import WikimediaSource
 from curation.collecting.withdrawn import read_withdrawn
 from curation.decoding import DecodePool
 from curation.drafting.draft import DraftSettings, Sources
-from curation.drafting.outside_texts import (
+from curation.drafting.endpoint.pacing import Pace, PacedModel
+from curation.drafting.endpoint.recorded import RecordedModel
+from curation.drafting.steps.outside_texts import (
     FirstOf,
     LaterTexts,
     OutsideTexts,
@@ -29,9 +31,7 @@ from curation.drafting.outside_texts import (
     texts_of_extracts,
     texts_of_subjects,
 )
-from curation.drafting.pacing import Pace, PacedModel
-from curation.drafting.pools import Pool, load_pools
-from curation.drafting.recorded import RecordedModel
+from curation.drafting.steps.pools import Pool, load_pools
 from curation.errors import PrerequisiteError, Rejected
 from curation.records import Category, Subject
 from curation.reviewing.label_studio import LabelStudioDesk
@@ -41,8 +41,8 @@ from warehouse.artefacts import Artefacts, Responses
 from warehouse.fetches import Fetches
 
 if TYPE_CHECKING:
-    from curation.drafting.budget import Budget
-    from curation.drafting.openai_model import OpenAIModel
+    from curation.drafting.endpoint.openai_model import OpenAIModel
+    from curation.drafting.money.budget import Budget
 
 _WITHOUT_DOOR = (SampleSettings, FolderSettings, HuggingFaceSettings)
 
@@ -110,7 +110,7 @@ def _image_source(
 
 def writer_of(settings: Settings) -> DraftSettings:
     """Return who drafts: the endpoint that the environment names, or one of our own."""
-    from curation.drafting.local_llm import MODEL_NAME as SMALL_MODEL
+    from curation.drafting.endpoint.local_llm import MODEL_NAME as SMALL_MODEL
     from curation.drafting.rules.drafter import MODEL_NAME as RULES
 
     llm = settings.llm
@@ -130,7 +130,7 @@ def writer_of(settings: Settings) -> DraftSettings:
 
 def is_own(model: str) -> bool:
     """Tell whether a model is one of those that come with this project."""
-    from curation.drafting.local_llm import MODEL_NAME
+    from curation.drafting.endpoint.local_llm import MODEL_NAME
 
     return model == MODEL_NAME or model.startswith("rule-drafter/")
 
@@ -146,7 +146,7 @@ def _endpoint(settings: Settings) -> tuple[str | None, str] | None:
 @contextmanager
 def _address(settings: Settings) -> Iterator[tuple[str | None, str]]:
     """Yield address and key of the endpoint that drafts; one of our own runs for as long as it is needed."""
-    from curation.drafting.local_llm import local_endpoint
+    from curation.drafting.endpoint.local_llm import local_endpoint
     from curation.drafting.rules.process import rule_endpoint
 
     if named := _endpoint(settings):
@@ -181,7 +181,7 @@ async def writer(settings: Settings, budget: Budget | None = None) -> AsyncItera
 
     Raises PrerequisiteError when the address or the key cannot be used.
     """
-    from curation.drafting.openai_model import OpenAIModel
+    from curation.drafting.endpoint.openai_model import OpenAIModel
     from flows.terminal import say
 
     with _address(settings) as address:

@@ -16,8 +16,8 @@ import httpcore2  # noqa: F401 - imported once, before the forks
 import openai.resources.batches
 import openai.resources.files  # noqa: F401
 
-from curation.drafting import batch_folder
-from curation.drafting.batch_endpoint import BatchEndpoint
+from curation.drafting.batches import folder as batch_folder
+from curation.drafting.batches.endpoint import BatchEndpoint
 from tests.batch_runs import BatchRun, questions
 from warehouse.artefacts import Responses
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from curation.drafting.batch_endpoint import BatchEndpoint
-from curation.drafting.batch_model import Wire
-from curation.drafting.batch_records import BatchTally, Limits, UnansweredError, WaitingError
-from curation.drafting.batches import Batches
-from curation.drafting.budget import Budget
+from curation.drafting.batches.endpoint import BatchEndpoint
+from curation.drafting.batches.model import Wire
+from curation.drafting.batches.records import BatchTally, Limits, UnansweredError, WaitingError
+from curation.drafting.batches.run import Batches
 from curation.drafting.llm import LanguageModel, LlmRequest, LlmResponse, Message
-from curation.drafting.prices import Prices
-from flows import draft_batch
-from flows.draft_batch import submit_and_collect
+from curation.drafting.money.budget import Budget
+from curation.drafting.money.prices import Prices
+from flows.drafting import batch as draft_batch
+from flows.drafting.batch import submit_and_collect
 from tests.llm_server import KEY
 from warehouse.artefacts import Artefacts, Responses
 

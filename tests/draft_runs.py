@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 
-from curation.drafting.bench_subjects import made_up_subjects
-from flows.draft_bench import fill
+from curation.drafting.bench.subjects import made_up_subjects
+from flows.drafting.bench import fill
 from tests.llm_server import Row
 from warehouse.artefacts import Artefacts, Responses
 from warehouse.store import read_store

@@ -10,13 +10,13 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from curation.drafting.asking import DraftSettings
-from curation.drafting.lexicon import hop_answer, table
 from curation.drafting.llm import AnswerNote, LlmRequest, LlmResponse, read_response
-from curation.drafting.outside_texts import OutsideText
-from curation.drafting.prompting import Value, load_prompt, render
+from curation.drafting.mining.lexicon import hop_answer, table
 from curation.drafting.rules.server import complete
-from curation.drafting.schemas import schema_named
+from curation.drafting.steps.asking import DraftSettings
+from curation.drafting.steps.outside_texts import OutsideText
+from curation.drafting.steps.prompting import Value, load_prompt, render
+from curation.drafting.steps.schemas import schema_named
 from curation.ids import canonical_json, sha256_bytes
 from curation.records import EditType, ImageAsset, ImageOrigin, Subject
 from tests.samples import SOURCE, picture

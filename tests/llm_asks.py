@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.settings import LlmSettings
 from curation.drafting.llm import LlmRequest, LlmResponse
-from curation.drafting.openai_model import OpenAIModel
 from tests.drafts import request
 from tests.llm_server import LlmServer
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from curation.drafting.prompting import Value, load_version, prompt_ids, read_block
 from curation.drafting.rules.drafter import TooFewFactsError, answer
+from curation.drafting.steps.prompting import Value, load_version, prompt_ids, read_block
 from curation.ids import canonical_json, sha256_json
 
 HOSTILE = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from curation.drafting.asking import Asking, DraftSettings
 from curation.drafting.casting import Casting
 from curation.drafting.checks import check_item
 from curation.drafting.checks.finding import Finding
 from curation.drafting.repair import Redraft, Step
-from curation.drafting.walk import EndedError, Sources, Walk
+from curation.drafting.steps.asking import Asking, DraftSettings
+from curation.drafting.steps.walk import EndedError, Sources, Walk
 from curation.errors import Rejected
 from curation.records import KnowledgeItem, Provenance, Subject
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from curation.drafting.checks.finding import Finding
-from curation.drafting.facts import clean
+from curation.drafting.mining.facts import clean
 from curation.errors import Reason
 from curation.records import (
     Annotation,

@@ -10,9 +10,9 @@ from statistics import median
 
 from curation.drafting.calls import AnswerOutcome, DraftCall
 from curation.drafting.checks.finding import Finding
-from curation.drafting.judging import JudgeAgreement
+from curation.drafting.judges.judging import JudgeAgreement
+from curation.drafting.money.spending import Spending
 from curation.drafting.repair import KeptDraft
-from curation.drafting.spending import Spending
 from curation.errors import Reason
 from curation.records import Outcome, StageCount
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.bench_subjects import made_up_subjects
+from curation.drafting.bench.subjects import made_up_subjects
 from curation.records import KnowledgeItem
 from flows.draft import draft, drafted
-from flows.draft_bench import fill
-from flows.draft_money import Caps
+from flows.drafting.bench import fill
+from flows.drafting.money import Caps
 from flows.settings import Settings
 from tests.llm_server import KEY, LlmServer, Manners
 from warehouse.store import read_store

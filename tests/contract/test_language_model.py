@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.recorded import RecordedModel
 from curation.drafting.llm import Endpoint
-from curation.drafting.openai_model import OpenAIModel
-from curation.drafting.recorded import RecordedModel
 from curation.drafting.rules.process import rule_endpoint
 from tests.drafts import FakeModel, request
 from tests.llm_server import KEY, LlmServer

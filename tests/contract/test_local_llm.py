@@ -14,13 +14,13 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from curation.drafting.asking import Answered, Asking, DraftSettings, ask
 from curation.drafting.calls import AnswerOutcome, DraftCall
-from curation.drafting.endpoint_settings import LlmSettings
-from curation.drafting.knowledge import original_values
-from curation.drafting.local_llm import local_endpoint
-from curation.drafting.openai_model import OpenAIModel
-from curation.drafting.prompting import Value
+from curation.drafting.endpoint.local_llm import local_endpoint
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.settings import LlmSettings
+from curation.drafting.steps.asking import Answered, Asking, DraftSettings, ask
+from curation.drafting.steps.knowledge import original_values
+from curation.drafting.steps.prompting import Value
 from curation.errors import PrerequisiteError
 from tests.drafts import subject
 
@@ -64,7 +64,7 @@ def test_a_step_gives_a_draft_or_an_outcome_that_is_counted() -> None:
 def test_the_model_goes_with_its_parent() -> None:
     code = (
         "import os, pathlib, signal, sys\n"
-        "from curation.drafting.local_llm import local_endpoint\n"
+        "from curation.drafting.endpoint.local_llm import local_endpoint\n"
         "with local_endpoint(pathlib.Path(sys.argv[1])) as (url, _, _):\n"
         "    print(url, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

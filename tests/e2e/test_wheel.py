@@ -15,7 +15,7 @@ import pathlib, sys
 from importlib.resources import files
 import curation, flows.cli
 from curation.collecting.sample import SampleSource
-from curation.drafting.prompting import load_prompt
+from curation.drafting.steps.prompting import load_prompt
 from curation.reviewing.interface import guidelines, label_config
 from curation.reviewing.pairs import pair_interface
 from curation.taxonomy import load_taxonomy

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.spending import spending
+from curation.drafting.money.spending import spending
 from tests.batch_deaths import mortals
 from tests.batch_runs import BatchRun, questions
 from tests.batch_server import BatchServer, Plan

@@ -10,8 +10,8 @@ from pathlib import Path
 
 RUN = """
 import asyncio, os, pathlib, signal, sys
-from curation.drafting.openai_model import OpenAIModel
-from curation.drafting.recorded import RecordedModel
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.recorded import RecordedModel
 from curation.drafting.rules.process import rule_endpoint
 from tests.drafts import request
 from warehouse.artefacts import Artefacts, Responses

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.drafting.answers import Unread, json_objects, read_answer
 from curation.drafting.calls import AnswerOutcome
 from curation.drafting.llm import LlmResponse, read_response
-from curation.drafting.schemas import OriginalKnowledge
+from curation.drafting.steps.answers import Unread, json_objects, read_answer
+from curation.drafting.steps.schemas import OriginalKnowledge
 from curation.errors import Reason
 from curation.ids import canonical_json
 from tests.drafts import body

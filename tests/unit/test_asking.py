@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from curation.drafting.asking import Answered, Asking, DraftSettings, Sound, ask
 from curation.drafting.calls import AnswerOutcome, DraftCall
 from curation.drafting.llm import AnswerNote, ImagePart, LlmRequest, LlmResponse
-from curation.drafting.prompting import Value, read_block
+from curation.drafting.steps.asking import Answered, Asking, DraftSettings, Sound, ask
+from curation.drafting.steps.prompting import Value, read_block
 from curation.errors import LimitReachedError, Reason, Rejected, TransientError
 from tests.drafts import PETRA, RULES, FakeModel, body, subject
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.batch_folder import BatchFolder, checked_id, clear_unfinished, next_number
-from curation.drafting.batch_records import Asked, Ended, Fate, Intent
+from curation.drafting.batches.folder import BatchFolder, checked_id, clear_unfinished, next_number
+from curation.drafting.batches.records import Asked, Ended, Fate, Intent
 from curation.errors import IntegrityError, TransientError
 
 KEY = "b" * 64

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curation.drafting.batch_lines import judged, plain_code, request_line, result_lines
-from curation.drafting.batch_records import Fate
+from curation.drafting.batches.lines import judged, plain_code, request_line, result_lines
+from curation.drafting.batches.records import Fate
 
 KEY = "a" * 64
 ANSWER = {"id": "x", "choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}]}

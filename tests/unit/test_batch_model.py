@@ -8,14 +8,14 @@ from typing import Literal
 
 import pytest
 
-from curation.drafting.batch_model import AfterBatches
-from curation.drafting.batch_records import WaitingError
-from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.batches.model import AfterBatches
+from curation.drafting.batches.records import WaitingError
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.recorded import RecordedModel
+from curation.drafting.endpoint.settings import LlmSettings
 from curation.drafting.llm import ImagePart, LlmRequest, LlmResponse, Message
-from curation.drafting.openai_model import OpenAIModel
-from curation.drafting.recorded import RecordedModel
-from flows import draft_batch
-from flows.draft_batch import open_batches, submit_and_collect
+from flows.drafting import batch as draft_batch
+from flows.drafting.batch import open_batches, submit_and_collect
 from tests.batch_runs import questions
 from tests.batch_server import BatchServer, Plan, said
 from tests.llm_replies import FAULTS, Asked, Reply

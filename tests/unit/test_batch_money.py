@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.batch_folder import BatchFolder
-from curation.drafting.budget import Budget
-from curation.drafting.prices import PriceRow, Prices
-from curation.drafting.spending import Spending, spending
+from curation.drafting.batches.folder import BatchFolder
+from curation.drafting.money.budget import Budget
+from curation.drafting.money.prices import PriceRow, Prices
+from curation.drafting.money.spending import Spending, spending
 from curation.errors import LimitReachedError
 from tests.batch_runs import BatchRun, questions
 from tests.batch_server import BatchServer, Plan

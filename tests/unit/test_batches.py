@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting import batch_folder
-from curation.drafting.batch_folder import BatchFolder
-from curation.drafting.batch_records import BatchTally, Limits
-from curation.drafting.spending import spending
+from curation.drafting.batches import folder as batch_folder
+from curation.drafting.batches.folder import BatchFolder
+from curation.drafting.batches.records import BatchTally, Limits
+from curation.drafting.money.spending import spending
 from curation.errors import LimitReachedError, PrerequisiteError
 from tests.batch_runs import IMPATIENT, BatchRun, questions
 from tests.batch_server import BatchServer, Plan, said

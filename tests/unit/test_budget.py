@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.drafting.budget import Budget, Reservation, Spent, dollars, worst_tokens
 from curation.drafting.llm import ImagePart, LlmRequest, Message
-from curation.drafting.prices import Prices, load_prices
+from curation.drafting.money.budget import Budget, Reservation, Spent, dollars, worst_tokens
+from curation.drafting.money.prices import Prices, load_prices
 from curation.errors import LimitReachedError, PrerequisiteError
 from curation.records import Usage
 

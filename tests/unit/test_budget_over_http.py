@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.budget import Budget, Spent
-from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.pacing import Pace, PacedModel
+from curation.drafting.endpoint.recorded import RecordedModel
+from curation.drafting.endpoint.settings import LlmSettings
 from curation.drafting.llm import LlmRequest, LlmResponse
-from curation.drafting.openai_model import OpenAIModel
-from curation.drafting.pacing import Pace, PacedModel
-from curation.drafting.prices import load_prices
-from curation.drafting.recorded import RecordedModel
-from curation.drafting.spending import Spending, spending
+from curation.drafting.money.budget import Budget, Spent
+from curation.drafting.money.prices import load_prices
+from curation.drafting.money.spending import Spending, spending
 from curation.errors import LimitReachedError
 from tests.drafts import FakeModel, body, request
 from tests.llm_replies import with_faults

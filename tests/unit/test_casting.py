@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from curation.drafting.casting import Casting, cast
-from curation.drafting.locality import pool_questions
-from curation.drafting.pools import Pool, PoolQuestion
+from curation.drafting.steps.locality import pool_questions
+from curation.drafting.steps.pools import Pool, PoolQuestion
 from curation.errors import Reason, Rejected
 from curation.records import ImageAsset, ImageOrigin, ImageRole, ItemImage
 from tests.drafts import TEXTS, Pictures, subject

@@ -12,10 +12,10 @@ import pytest
 from curation.drafting.casting import Casting, cast
 from curation.drafting.draft import Asking, Drafted, Sources, StepFailed, draft_item
 from curation.drafting.llm import LlmRequest, LlmResponse
-from curation.drafting.outside_texts import FirstOf, OutsideTexts
-from curation.drafting.pools import Pool, PoolQuestion
-from curation.drafting.prompting import load_version, read_block
 from curation.drafting.repair import Redraft, Step
+from curation.drafting.steps.outside_texts import FirstOf, OutsideTexts
+from curation.drafting.steps.pools import Pool, PoolQuestion
+from curation.drafting.steps.prompting import load_version, read_block
 from curation.errors import Reason, TransientError
 from curation.records import ImageRole, KnowledgeItem, ProbeKind
 from tests.drafts import RULES, TEXTS, FakeModel, Hops, Pictures, body, subject

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.bench_subjects import made_up_subjects
+from curation.drafting.bench.subjects import made_up_subjects
 from curation.records import KnowledgeItem, StageCount
-from flows import draft_batch
 from flows.draft import draft, drafted
-from flows.draft_bench import fill
-from flows.draft_money import Caps
+from flows.drafting import batch as draft_batch
+from flows.drafting.bench import fill
+from flows.drafting.money import Caps
 from flows.settings import Settings
 from tests.batch_server import BatchServer, Plan
 from tests.llm_replies import by_rule

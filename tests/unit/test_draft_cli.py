@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from flows.draft import draft
-from flows.draft_money import Caps, plan_lines
-from flows.draft_plan import DraftScope
+from flows.drafting.money import Caps, plan_lines
+from flows.drafting.plan import DraftScope
 from flows.settings import load_settings
 from tests.draft_runs import DraftRun, answered, drafting_project, outcomes
 from tests.llm_server import KEY, LlmServer, llm_process, paid_twice, read_ledger

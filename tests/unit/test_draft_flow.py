@@ -14,18 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.asking import DraftSettings
-from curation.drafting.bench_subjects import made_up_subjects
-from curation.drafting.pacing import Pace, RunStoppedError
-from curation.drafting.prompting import load_prompt, read_block
+from curation.drafting.bench.subjects import made_up_subjects
+from curation.drafting.endpoint.pacing import Pace, RunStoppedError
+from curation.drafting.steps.asking import DraftSettings
+from curation.drafting.steps.prompting import load_prompt, read_block
 from curation.errors import LimitReachedError, PrerequisiteError, Reason
 from curation.ids import canonical_json
 from curation.records import Annotation, KnowledgeItem, Outcome, ProbeVote, StageCount
 from curation.reviewing.verdicts import resolve
 from flows.draft import draft, drafted
-from flows.draft_bench import fill
-from flows.draft_money import Caps
-from flows.draft_plan import DraftScope
+from flows.drafting.bench import fill
+from flows.drafting.money import Caps
+from flows.drafting.plan import DraftScope
 from flows.overview import explain
 from flows.settings import Settings
 from tests.llm_replies import Asked, Reply, by_rule
@@ -394,10 +394,10 @@ def test_a_newer_prompt_and_another_drafter_are_told_and_change_nothing(
     run(settings)
     asked, v9 = len(server.rows), replace(load_prompt("locality"), prompt_id="locality.v9")
     monkeypatch.setattr(
-        "flows.draft_plan.load_prompt", lambda name: v9 if name == "locality" else load_prompt(name)
+        "flows.drafting.plan.load_prompt", lambda name: v9 if name == "locality" else load_prompt(name)
     )
-    monkeypatch.setattr("flows.draft_plan.is_own", lambda model: model == "test-model")
-    monkeypatch.setattr("flows.draft_plan.writer_of", lambda _: DraftSettings("other", "llm", is_llm=True))
+    monkeypatch.setattr("flows.drafting.plan.is_own", lambda model: model == "test-model")
+    monkeypatch.setattr("flows.drafting.plan.writer_of", lambda _: DraftSettings("other", "llm", is_llm=True))
     run(settings)
     told = capsys.readouterr().err
     assert (

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.drafting.judging import JudgeAgreement, Judgement, JudgeVerdict
+from curation.drafting.judges.judging import JudgeAgreement, Judgement, JudgeVerdict
+from curation.drafting.money.spending import spending
 from curation.drafting.report import DraftReport, Standing, draft_report
-from curation.drafting.spending import spending
 from curation.errors import Reason
 from curation.records import Outcome, VerdictState
-from flows.draft_report import marked, write_draft_page, write_draft_report
+from flows.drafting.report import marked, write_draft_page, write_draft_report
 from flows.settings import Settings
 from tests.samples import accepted, make_item
 from tests.unit.draft_reports import CHECKS, LEAK, call, counted, draft

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.endpoint.settings import LlmSettings
 
 
 def test_the_defaults_send_nothing_that_a_model_that_reasons_refuses() -> None:

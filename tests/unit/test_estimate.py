@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from curation.drafting.estimate import (
+from curation.drafting.llm import AnswerNote, LlmRequest, Message
+from curation.drafting.money.estimate import (
     DEFAULT_TOKENS,
     Estimate,
     KeptAnswers,
@@ -21,9 +22,8 @@ from curation.drafting.estimate import (
     steps_of,
     still_to_ask,
 )
-from curation.drafting.llm import AnswerNote, LlmRequest, Message
-from curation.drafting.prices import load_prices
-from curation.drafting.prompting import prompt_ids
+from curation.drafting.money.prices import load_prices
+from curation.drafting.steps.prompting import prompt_ids
 from curation.errors import PrerequisiteError
 from curation.records import EditType, Usage
 from warehouse.artefacts import Artefacts, Responses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curation.drafting.facts import clean, mine, sentences
+from curation.drafting.mining.facts import clean, mine, sentences
 
 
 def found(text: str, family: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from curation.drafting.checks import check_item
-from curation.drafting.prompting import data_block, load_prompt, read_block, render
+from curation.drafting.steps.prompting import data_block, load_prompt, read_block, render
 from curation.errors import Reason
 from tests.labelled_drafts import changed, item_of, rows
 

@@ -9,15 +9,21 @@ from typing import Any, cast
 
 import pytest
 
-from curation.drafting.asking import Asking, DraftSettings
-from curation.drafting.judging import Judgement, JudgeVerdict, agreement_with_people, judge_item, of_the_item
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.judges.judging import (
+    Judgement,
+    JudgeVerdict,
+    agreement_with_people,
+    judge_item,
+    of_the_item,
+)
 from curation.drafting.llm import LlmRequest, LlmResponse, read_response
-from curation.drafting.openai_model import OpenAIModel
-from curation.drafting.prompting import read_block
+from curation.drafting.steps.asking import Asking, DraftSettings
+from curation.drafting.steps.prompting import read_block
 from curation.errors import PrerequisiteError, Reason
 from curation.ids import canonical_json
 from curation.records import KnowledgeItem, Verdict, VerdictState
-from flows.draft_examine import examiner
+from flows.drafting.examine import examiner
 from flows.settings import DraftingSettings
 from tests.drafts import body
 from tests.labelled_drafts import item_of, rows

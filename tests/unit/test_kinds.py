@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curation.drafting.kinds import family, kind_of
+from curation.drafting.mining.kinds import family, kind_of
 from curation.taxonomy import load_taxonomy
 
 

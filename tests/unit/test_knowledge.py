@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curation.drafting.knowledge import (
+from curation.drafting.steps.knowledge import (
     edit_values,
     fact_rows,
     relation_of,
@@ -12,7 +12,7 @@ from curation.drafting.knowledge import (
     taught_facts,
     user_name,
 )
-from curation.drafting.schemas import Addition, Change, EditedSemantic, EditedUser
+from curation.drafting.steps.schemas import Addition, Change, EditedSemantic, EditedUser
 from curation.errors import Reason
 from curation.records import EditType
 from curation.taxonomy import load_taxonomy

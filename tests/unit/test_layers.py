@@ -72,7 +72,7 @@ def allowed_for(module: str) -> set[str]:
         return SHARED | {"curation.collecting", "warehouse.artefacts", "warehouse.fetches"}
     if module == "curation.drafting.rules.quality":  # drafts from the texts of the sample and others
         return SHARED | {"curation.drafting", "curation.collecting"}
-    if module == "curation.drafting.bench":  # measures questions with the store that they have in a run
+    if module == "curation.drafting.bench.speed":  # measures questions with the store that they have in a run
         return SHARED | {"curation.drafting", "warehouse.artefacts"}
     step = next((step for step in STEPS if within(module, {step})), None)
     if step:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curation.drafting.lexicon import (
+from curation.drafting.mining.lexicon import (
     Slot,
     countries,
     family_of,
@@ -15,7 +15,7 @@ from curation.drafting.lexicon import (
     table,
     user_slots,
 )
-from curation.drafting.phrases import Phrase
+from curation.drafting.mining.phrases import Phrase
 from curation.taxonomy import load_taxonomy
 
 FAMILIES = [*table("slots")["families"], "thing"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from curation.drafting.locality import locality_probes, locality_values, pool_probe, sound_locality
-from curation.drafting.pools import PoolQuestion
-from curation.drafting.schemas import Locality, LocalityQuestion
+from curation.drafting.steps.locality import locality_probes, locality_values, pool_probe, sound_locality
+from curation.drafting.steps.pools import PoolQuestion
+from curation.drafting.steps.schemas import Locality, LocalityQuestion
 from curation.errors import Reason
 from curation.records import ImageRole, ProbeKind
 from tests.drafts import subject

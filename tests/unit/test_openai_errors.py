@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.drafting.endpoint.openai_errors import (
+    declined,
+    disliked_field,
+    error_of,
+    in_our_words,
+    retry_after,
+)
 from curation.drafting.llm import LlmResponse, raw_json, read_response
-from curation.drafting.openai_errors import declined, disliked_field, error_of, in_our_words, retry_after
 from curation.errors import (
     ForgeError,
     LimitReachedError,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.settings import LlmSettings
 from curation.drafting.llm import LlmResponse
-from curation.drafting.openai_model import OpenAIModel
 from curation.errors import PrerequisiteError
 from tests.drafts import request
 from tests.llm_asks import APIS, CHAT, ask, model, settings

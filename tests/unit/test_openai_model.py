@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.endpoint.openai_http import is_openais
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.settings import LlmSettings
 from curation.drafting.llm import ImagePart, Message, read_response
-from curation.drafting.openai_http import is_openais
-from curation.drafting.openai_model import OpenAIModel
 from curation.errors import (
     ForgeError,
     LimitReachedError,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from curation.drafting.openai_wire import Form, body_of, simpler_forms
-from curation.drafting.schemas import schema_named
+from curation.drafting.endpoint.openai_wire import Form, body_of, simpler_forms
+from curation.drafting.steps.schemas import schema_named
 from tests.drafts import request
 
 

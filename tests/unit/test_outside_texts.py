@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.outside_texts import (
+from curation.drafting.steps.outside_texts import (
     FirstOf,
     LaterTexts,
     OutsideText,

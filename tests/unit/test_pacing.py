@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.drafting.endpoint.pacing import Pace, PacedModel, PaceNow, RunStoppedError
 from curation.drafting.llm import LlmRequest, LlmResponse
-from curation.drafting.pacing import Pace, PacedModel, PaceNow, RunStoppedError
 from curation.errors import (
     LimitReachedError,
     PrerequisiteError,

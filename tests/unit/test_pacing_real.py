@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.pacing import Pace, PacedModel, PaceNow, RunStoppedError
+from curation.drafting.endpoint.recorded import RecordedModel
+from curation.drafting.endpoint.settings import LlmSettings
 from curation.drafting.llm import LlmResponse
-from curation.drafting.openai_model import OpenAIModel
-from curation.drafting.pacing import Pace, PacedModel, PaceNow, RunStoppedError
-from curation.drafting.recorded import RecordedModel
 from curation.errors import UnknownOutcomeError
 from tests.drafts import request
 from tests.llm_replies import in_turn, with_faults

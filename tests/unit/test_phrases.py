@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curation.drafting.phrases import Phrase, bare_name, named, names, shown
+from curation.drafting.mining.phrases import Phrase, bare_name, named, names, shown
 
 
 @pytest.mark.parametrize(

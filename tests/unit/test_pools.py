@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.pools import Pool, PoolQuestion, load_pools
+from curation.drafting.steps.pools import Pool, PoolQuestion, load_pools
 from curation.errors import Reason, Rejected
 from curation.images import Inspected, inspect
 from curation.licences import DEFAULT_ALLOWED

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from curation.drafting.knowledge import TaughtFact
-from curation.drafting.outside_texts import texts_of_extracts
-from curation.drafting.questions import bridge_rows, bridges, sound_composite, sound_hop
-from curation.drafting.schemas import PortabilityComposite, PortabilityEntity
+from curation.drafting.steps.knowledge import TaughtFact
+from curation.drafting.steps.outside_texts import texts_of_extracts
+from curation.drafting.steps.questions import bridge_rows, bridges, sound_composite, sound_hop
+from curation.drafting.steps.schemas import PortabilityComposite, PortabilityEntity
 from curation.errors import Reason
 from tests.samples import SOURCE
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.drafting.prices import OLD_DAYS, PriceRow, Prices, load_prices
+from curation.drafting.money.prices import OLD_DAYS, PriceRow, Prices, load_prices
 from curation.errors import PrerequisiteError
 from curation.records import Usage
 

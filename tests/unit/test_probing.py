@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from curation.drafting.asking import Asking, DraftSettings
+from curation.drafting.judges.probing import needless_pictures, try_without_image
 from curation.drafting.llm import LlmRequest, LlmResponse, read_response
-from curation.drafting.probing import needless_pictures, try_without_image
-from curation.drafting.prompting import read_block
+from curation.drafting.steps.asking import Asking, DraftSettings
+from curation.drafting.steps.prompting import read_block
 from curation.errors import Reason, TransientError
 from curation.ids import canonical_json
 from curation.records import KnowledgeItem

@@ -11,14 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from curation.collecting import wikipedia
-from curation.drafting.asking import Asking
-from curation.drafting.bench_subjects import made_up_subjects
+from curation.drafting.bench.subjects import made_up_subjects
 from curation.drafting.draft import Drafted
-from curation.drafting.prompting import Prompt, load_prompt, load_version
-from curation.drafting.recorded import RecordedModel
+from curation.drafting.endpoint.recorded import RecordedModel
 from curation.drafting.repair import KeptDraft
+from curation.drafting.steps.asking import Asking
+from curation.drafting.steps.prompting import Prompt, load_prompt, load_version
 from curation.errors import PrerequisiteError
-from flows.draft_bench import fill
+from flows.drafting.bench import fill
 from flows.prompt_cli import prompt_app
 from flows.prompt_trials import find_case
 from flows.settings import load_settings

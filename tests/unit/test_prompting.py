@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting import prompting
-from curation.drafting.estimate import steps_of
-from curation.drafting.prompting import (
+from curation.drafting.money.estimate import steps_of
+from curation.drafting.steps import prompting
+from curation.drafting.steps.prompting import (
     data_block,
     load_prompt,
     load_version,
@@ -19,7 +19,7 @@ from curation.drafting.prompting import (
     read_prompt,
     render,
 )
-from curation.drafting.schemas import schema_named
+from curation.drafting.steps.schemas import schema_named
 from curation.errors import IntegrityError
 from curation.ids import sha256_bytes
 from curation.records import EditType

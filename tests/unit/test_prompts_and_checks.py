@@ -10,9 +10,9 @@ import pytest
 
 from curation.drafting.casting import Casting, cast
 from curation.drafting.draft import Asking, Drafted, Sources, draft_item
-from curation.drafting.knowledge import relation_of, user_name
-from curation.drafting.outside_texts import texts_of_extracts
-from curation.drafting.pools import Pool
+from curation.drafting.steps.knowledge import relation_of, user_name
+from curation.drafting.steps.outside_texts import texts_of_extracts
+from curation.drafting.steps.pools import Pool
 from curation.records import EditType, Subject
 from tests.drafts import RULES, FakeModel, Pictures, body, subject
 from tests.samples import SOURCE

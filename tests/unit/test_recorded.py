@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from curation.drafting.budget import Budget, Spent, worst_tokens
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.recorded import RecordedModel
 from curation.drafting.llm import LlmRequest, LlmResponse, about_to_send
-from curation.drafting.openai_model import OpenAIModel
-from curation.drafting.prices import load_prices
-from curation.drafting.recorded import RecordedModel
+from curation.drafting.money.budget import Budget, Spent, worst_tokens
+from curation.drafting.money.prices import load_prices
 from curation.errors import (
     LimitReachedError,
     PrerequisiteError,
@@ -48,7 +48,7 @@ class Failing(FakeModel):
 
 @pytest.fixture(autouse=True)
 def _listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("curation.drafting.recorded.LISTED_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("curation.drafting.endpoint.recorded.LISTED_AFTER_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_an_answer_that_is_still_being_made_is_waited_for(
         await store.mark_sent(request().request_sha256)
         await RecordedModel(model, store).complete(request())
 
-    monkeypatch.setattr("curation.drafting.recorded.LISTED_AFTER_SECONDS", 0.2)
+    monkeypatch.setattr("curation.drafting.endpoint.recorded.LISTED_AFTER_SECONDS", 0.2)
     model = Slow()
     asyncio.run(kill_and_resume())
     assert (len(model.asked), model.looked) == (1, 2)

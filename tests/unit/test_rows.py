@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.rows import Row, is_address, read_rows
+from curation.drafting.steps.rows import Row, is_address, read_rows
 from curation.errors import PrerequisiteError, Reason, Rejected
 
 WANTED = ("a", "b")

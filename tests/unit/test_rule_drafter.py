@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from curation.drafting.facts import holds, mine
+from curation.drafting.mining.facts import holds, mine
 from curation.drafting.rules.drafter import TooFewFactsError, answer
 from curation.drafting.rules.swaps import counterfactual
-from curation.drafting.schemas import schema_named
+from curation.drafting.steps.schemas import schema_named
 from tests.drafts import TEXTS
 
 KIND = {"art_style": "Semantic", "item": "User", "pet": "User"}
@@ -123,7 +123,7 @@ def test_a_city_lies_in_the_country_it_is_moved_with() -> None:
     text = "Petra is in Agra, India. Nothing else is known of it."
     _, edit, _ = draft("Petra", text)
     values = [row["edited"] for row in edit["changes"]]
-    from curation.drafting.lexicon import countries
+    from curation.drafting.mining.lexicon import countries
 
     assert any(values[1] == country.name and values[0] in country.cities for country in countries())
 

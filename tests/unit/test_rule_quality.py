@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.drafting.kinds import kind_of
+from curation.drafting.mining.kinds import kind_of
 from curation.drafting.rules.quality import outcomes, sample_subjects, unseen_subjects
 from curation.records import Subject
 from tests.drafts import subject

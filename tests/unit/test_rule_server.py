@@ -17,9 +17,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from curation.drafting.endpoint_settings import LlmSettings
+from curation.drafting.endpoint.openai_model import OpenAIModel
+from curation.drafting.endpoint.settings import LlmSettings
 from curation.drafting.llm import ImagePart
-from curation.drafting.openai_model import OpenAIModel
 from curation.drafting.rules.ledger import Ledger
 from curation.drafting.rules.process import rule_endpoint
 from curation.errors import IntegrityError, PrerequisiteError

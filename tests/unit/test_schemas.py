@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from curation.drafting.prompting import load_version, prompt_ids
-from curation.drafting.schemas import (
+from curation.drafting.steps.prompting import load_version, prompt_ids
+from curation.drafting.steps.schemas import (
     EditedSemantic,
     LocalityQuestion,
     PortabilityComposite,

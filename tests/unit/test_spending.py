@@ -9,9 +9,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.drafting.budget import Money
 from curation.drafting.llm import AnswerNote
-from curation.drafting.spending import (
+from curation.drafting.money.budget import Money
+from curation.drafting.money.spending import (
     Entry,
     duration,
     ledger_rows,

@@ -10,7 +10,7 @@ from curation.drafting.checks.lists import lines
 from curation.drafting.checks.naming import without_name
 from curation.drafting.checks.texts import ABBREVIATED, RELIABILITY, reliability
 from curation.drafting.checks.words import same, says, tokens
-from curation.drafting.schemas import MAX_ANSWER_WORDS
+from curation.drafting.steps.schemas import MAX_ANSWER_WORDS
 from curation.errors import Reason
 from curation.records import EditType, ImageRole, KnowledgeItem, Probe, ProbeKind
 

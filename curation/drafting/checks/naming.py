@@ -9,7 +9,7 @@ from functools import lru_cache
 from curation.drafting.checks.finding import Finding, plain
 from curation.drafting.checks.lists import listed
 from curation.drafting.checks.words import folded, holds_run, tokens
-from curation.drafting.phrases import bare_name
+from curation.drafting.mining.phrases import bare_name
 from curation.errors import Reason
 from curation.records import EditType, KnowledgeItem, ProbeKind
 

@@ -13,8 +13,8 @@ from curation.drafting.checks.lists import listed
 from curation.drafting.checks.naming import distinctive, named_in
 from curation.drafting.checks.texts import ABBREVIATED, LOCALITY, reliability
 from curation.drafting.checks.words import holds_run, says, tokens
-from curation.drafting.phrases import bare_name
-from curation.drafting.schemas import MAX_QUESTION_WORDS
+from curation.drafting.mining.phrases import bare_name
+from curation.drafting.steps.schemas import MAX_QUESTION_WORDS
 from curation.errors import Reason
 from curation.records import ImageRole, KnowledgeItem, Probe, ProbeKind
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from curation.drafting.facts import Fact, holds, mine, sentences
-from curation.drafting.lexicon import UserSlot, family_of, pool, table, user_slots
-from curation.drafting.phrases import Phrase, names, with_article
+from curation.drafting.mining.facts import Fact, holds, mine, sentences
+from curation.drafting.mining.lexicon import UserSlot, family_of, pool, table, user_slots
+from curation.drafting.mining.phrases import Phrase, names, with_article
 from curation.drafting.rules.swaps import city_in, counterfactual, leads_on, pick
 from curation.drafting.rules.values import (
     TooFewFactsError,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from curation.drafting.child_endpoint import child_endpoint
+from curation.drafting.endpoint.child import child_endpoint
 
 _START_SECONDS = 40.0
 

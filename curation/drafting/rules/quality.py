@@ -21,15 +21,15 @@ from rich.console import Console
 
 from curation.collecting import wikipedia
 from curation.collecting.sample import SampleSource
-from curation.drafting.asking import Asking, DraftSettings
 from curation.drafting.casting import cast
 from curation.drafting.draft import Drafted, Sources, StepFailed, draft_item
-from curation.drafting.kinds import kind_of
 from curation.drafting.llm import LlmRequest, LlmResponse, read_response
-from curation.drafting.outside_texts import FirstOf, texts_of_extracts, texts_of_subjects
-from curation.drafting.pools import Pool
+from curation.drafting.mining.kinds import kind_of
 from curation.drafting.rules.drafter import MODEL_NAME
 from curation.drafting.rules.server import complete
+from curation.drafting.steps.asking import Asking, DraftSettings
+from curation.drafting.steps.outside_texts import FirstOf, texts_of_extracts, texts_of_subjects
+from curation.drafting.steps.pools import Pool
 from curation.errors import Rejected
 from curation.ids import canonical_json, sha256_bytes, sha256_json, short_id
 from curation.records import ImageAsset, ImageOrigin, KnowledgeItem, Subject

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from curation.drafting.checks.words import says
-from curation.drafting.facts import Fact, clean, holds, mine
-from curation.drafting.kinds import family
-from curation.drafting.lexicon import Slot, hop_answer, table, user_slots
-from curation.drafting.phrases import Phrase, named, shown
+from curation.drafting.mining.facts import Fact, clean, holds, mine
+from curation.drafting.mining.kinds import family
+from curation.drafting.mining.lexicon import Slot, hop_answer, table, user_slots
+from curation.drafting.mining.phrases import Phrase, named, shown
 from curation.drafting.rules.values import (
     TooFewFactsError,
     Values,

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from curation.drafting.prompting import read_block
 from curation.drafting.rules.drafter import MODEL_NAME, TooFewFactsError, answer
 from curation.drafting.rules.ledger import Ledger
+from curation.drafting.steps.prompting import read_block
 from curation.ids import canonical_json, sha256_json
 
 MAX_BODY_BYTES = 40_000_000  # pictures come along, and are left aside

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from curation.drafting.facts import Fact, holds
-from curation.drafting.lexicon import Country, countries, hop_answer, ordinal, pool, table
+from curation.drafting.mining.facts import Fact, holds
+from curation.drafting.mining.lexicon import Country, countries, hop_answer, ordinal, pool, table
 from curation.ids import sha256_json
 
 _NUMBER_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

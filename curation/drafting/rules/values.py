@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from curation.drafting.facts import Fact, holds, mine
-from curation.drafting.kinds import family
-from curation.drafting.lexicon import Slot, slots_of, table
-from curation.drafting.phrases import Phrase, named, shown
-from curation.drafting.prompting import Value
+from curation.drafting.mining.facts import Fact, holds, mine
+from curation.drafting.mining.kinds import family
+from curation.drafting.mining.lexicon import Slot, slots_of, table
+from curation.drafting.mining.phrases import Phrase, named, shown
 from curation.drafting.rules.swaps import counterfactual, leads_on
+from curation.drafting.steps.prompting import Value
 from curation.ids import sha256_json
 
 Values = dict[str, Value]

@@ -1,0 +1,1 @@
+"""How fast drafting is, beside what people write today."""

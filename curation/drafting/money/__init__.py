@@ -1,0 +1,1 @@
+"""What questions cost: prices, the estimate, the cap, and what was spent."""
