@@ -23,6 +23,7 @@ from curation.decoding import DecodePool
 from curation.drafting.draft import DraftSettings, Sources
 from curation.drafting.endpoint.pacing import Pace, PacedModel
 from curation.drafting.endpoint.recorded import RecordedModel
+from curation.drafting.endpoint.settings import LlmSettings
 from curation.drafting.steps.outside_texts import (
     FirstOf,
     LaterTexts,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from curation.drafting.endpoint.openai_model import OpenAIModel
     from curation.drafting.money.budget import Budget
 
+# It writes a few words a second, one answer after the other.
+SMALL_MODEL_SECONDS = 600.0
 _WITHOUT_DOOR = (SampleSettings, FolderSettings, HuggingFaceSettings)
 
 
@@ -159,6 +162,16 @@ def _address(settings: Settings) -> Iterator[tuple[str | None, str]]:
             yield own
 
 
+def _manner(settings: Settings) -> LlmSettings:
+    """Return how the endpoint is asked: ours keep answers by Chat Completions; the small model is slow."""
+    if _endpoint(settings) is not None:
+        return settings.llm
+    ours: dict[str, object] = {"api": "chat"}
+    if settings.llm.drafter == "local-llm":
+        ours |= {"in_flight": 1, "timeout_seconds": max(settings.llm.timeout_seconds, SMALL_MODEL_SECONDS)}
+    return settings.llm.model_copy(update=ours)
+
+
 @dataclass(frozen=True)
 class Writer:
     """Who drafts, and how it is asked.
@@ -184,9 +197,12 @@ async def writer(settings: Settings, budget: Budget | None = None) -> AsyncItera
     from curation.drafting.endpoint.openai_model import OpenAIModel
     from flows.terminal import say
 
+    llm = _manner(settings)
     with _address(settings) as address:
-        endpoint = OpenAIModel(*address, settings.llm, warn=lambda line: say(f"  {line}"))
-        pace = Pace(in_flight=settings.llm.in_flight, timeout_seconds=settings.llm.timeout_seconds)
+        endpoint = OpenAIModel(*address, llm, warn=lambda line: say(f"  {line}"))
+        pace = Pace(
+            in_flight=llm.in_flight, timeout_seconds=llm.timeout_seconds, run_seconds=llm.run_seconds
+        )
         paced = PacedModel(endpoint, pace)
         model = RecordedModel(paced, Responses(artefacts(settings)), budget)
         try:

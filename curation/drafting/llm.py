@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Protocol
 
 from curation.errors import TransientError
@@ -46,7 +47,7 @@ class Message:
     images: tuple[ImagePart, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LlmRequest:
     """All that decides an answer; neither the key, the address nor the date is part of it.
 
@@ -63,7 +64,7 @@ class LlmRequest:
     schema: dict[str, Any]
     draw: int = 0
 
-    @property
+    @cached_property
     def request_sha256(self) -> str:
         """Return the key for cache, resume and provenance."""
         return sha256_json(

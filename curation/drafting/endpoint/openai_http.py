@@ -7,12 +7,15 @@ import json
 import logging
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from curation.errors import ForgeError, PrerequisiteError, TransientError, UnknownOutcomeError
 
 CONNECT_SECONDS = 10.0
+POOLS = 8
+KEPT_CONNECTIONS = 128  # idle ones, a pool
 _OWN_HOST = "api.openai.com"
 
 
@@ -48,7 +51,7 @@ class Connection:
             max_retries=0,
             timeout=httpx2.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
             # No proxy of the environment stands between this machine and itself.
-            http_client=DefaultAsyncHttpxClient(trust_env=False) if _is_here(address) else None,
+            http_client=DefaultAsyncHttpxClient(trust_env=not _is_here(address), transport=_several_pools()),
         )
 
     async def aclose(self) -> None:
@@ -73,6 +76,29 @@ class Connection:
 
         options: Any = {"headers": {"X-Client-Request-Id": request_id}}
         return await _answered(self._client.post(path, cast_to=httpx2.Response, body=body, options=options))
+
+
+def _several_pools() -> Any:  # noqa: ANN401 - httpx2.AsyncBaseTransport
+    """Return a transport that takes some pools of connections in turn.
+
+    A pool looks at all its idle connections for every request: with 64 a fifth of a request's CPU.
+    """
+    import httpx2
+
+    class InTurn(httpx2.AsyncBaseTransport):
+        def __init__(self) -> None:
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS)
+            self._pools = [httpx2.AsyncHTTPTransport(limits=limits) for _ in range(POOLS)]
+            self._turns = cycle(self._pools)
+
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            return await next(self._turns).handle_async_request(request)
+
+        async def aclose(self) -> None:
+            for pool in self._pools:
+                await pool.aclose()
+
+    return InTurn()
 
 
 def is_openais(base_url: str | None) -> bool:

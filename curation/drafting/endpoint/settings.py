@@ -16,7 +16,8 @@ class LlmSettings(Record):
     none; 'rules' is always that one, 'local-llm' the small model of `make local-llm`.
     model: the name that is asked for at the endpoint (the embedded rule drafter has its own). api: Chat
     Completions, which nearly every endpoint speaks, or the Responses API. in_flight: requests at once, at
-    most. timeout_seconds: for one whole answer. temperature: None leaves it to the model, as models that
+    most. timeout_seconds: for one whole answer. run_seconds: after which a run asks nothing more, None for
+    never. temperature: None leaves it to the model, as models that
     reason want it. max_output_tokens: of one answer, None for what its prompt says; models that reason count
     that in. longer_output_tokens: with how many a cut answer is asked for once more, None for not at all.
     sees_pictures: whether pictures go along.
@@ -30,6 +31,7 @@ class LlmSettings(Record):
     api: Literal["chat", "responses"] = "chat"
     in_flight: int = Field(default=16, ge=1, le=1_000)
     timeout_seconds: float = Field(default=120.0, gt=0, le=3_600)
+    run_seconds: float | None = Field(default=None, gt=0)
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_output_tokens: int | None = Field(default=None, ge=16, le=1_000_000)
     longer_output_tokens: int | None = Field(default=None, ge=16, le=1_000_000)
