@@ -200,9 +200,7 @@ async def writer(settings: Settings, budget: Budget | None = None) -> AsyncItera
     llm = _manner(settings)
     with _address(settings) as address:
         endpoint = OpenAIModel(*address, llm, warn=lambda line: say(f"  {line}"))
-        pace = Pace(
-            in_flight=llm.in_flight, timeout_seconds=llm.timeout_seconds, run_seconds=llm.run_seconds
-        )
+        pace = Pace(in_flight=llm.in_flight, timeout_seconds=llm.timeout_seconds, run_seconds=llm.run_seconds)
         paced = PacedModel(endpoint, pace)
         model = RecordedModel(paced, Responses(artefacts(settings)), budget)
         try:
