@@ -29,6 +29,8 @@ _ARTICLE = re.compile(
 
 def folded(text: str) -> str:
     """Return text without case and accents."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     return "".join(char for char in decomposed if not unicodedata.combining(char))
 

@@ -81,6 +81,8 @@ class Fact:
 
 def clean(text: str) -> str:
     """Return outside text without control, format and bidirectional characters, blanks normalised."""
+    if text.isascii() and text.isprintable():
+        return nfc(text)
     kept = "".join(
         " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char
         for char in text
