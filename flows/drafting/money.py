@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from curation.drafting.batches.folder import waiting_in
 from curation.drafting.casting import without_composite
 from curation.drafting.draft import Sources, draft_item
 from curation.drafting.llm import LlmRequest, LlmResponse
@@ -30,6 +31,7 @@ from curation.drafting.money.spending import Spending, spending
 from curation.drafting.repair import Step
 from curation.drafting.steps.asking import Asking
 from curation.errors import PrerequisiteError
+from flows.drafting.batch import FOLDER
 from flows.drafting.plan import DraftScope, Plan, Task, make_plan, newer_prompts
 from flows.settings import Settings
 from flows.wiring import artefacts, sources_of, writer_of
@@ -68,7 +70,7 @@ class Caps:
 
 def spent_so_far(settings: Settings) -> Spending:
     """Return what the project has spent on answers."""
-    return spending(Responses(artefacts(settings)).all())
+    return spending(Responses(artefacts(settings)).all(), waiting_in(settings.home / FOLDER))
 
 
 def agreed(settings: Settings, plan: Plan, caps: Caps, agree: Agree | None) -> None:

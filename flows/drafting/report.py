@@ -12,15 +12,14 @@ from curation.drafting.calls import DraftCall
 from curation.drafting.checks import NAMES
 from curation.drafting.judges.judging import JudgeAgreement, Judgement, agreement_with_people
 from curation.drafting.money.budget import dollars
-from curation.drafting.money.spending import ledger_rows, spending
+from curation.drafting.money.spending import ledger_rows
 from curation.drafting.repair import KeptDraft, step_of_prompt
 from curation.drafting.report import DraftReport, Standing, draft_report
 from curation.galleries.page import harmless, write_page
 from curation.records import Outcome, Verdict
 from flows.drafting.charts import seconds_chart, ways_chart
+from flows.drafting.money import spent_so_far
 from flows.settings import Settings
-from flows.wiring import artefacts
-from warehouse.artefacts import Responses
 from warehouse.store import Store, read_store
 
 STAGE = "draft"
@@ -109,7 +108,7 @@ def _report(settings: Settings, store: Store, calls: Sequence[DraftCall]) -> Dra
         for key, category, outcome, reason, detail in store.rows(_STANDING, [STAGE])
     ]
     drafts = [KeptDraft.model_validate(value) for value in store.payloads("draft").values()]
-    spent = spending(Responses(artefacts(settings)).all())
+    spent = spent_so_far(settings)
     return draft_report(store.count(STAGE), standings, drafts, calls, NAMES, spent, _judges(store))
 
 

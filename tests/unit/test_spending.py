@@ -58,6 +58,17 @@ def test_tries_that_brought_no_answer_count_at_their_worst_and_are_listed() -> N
     assert found.spent.cost == Decimal("1.7")
 
 
+def test_what_waits_in_a_batch_is_held_and_not_lost() -> None:
+    tries = [Decimal("0.5"), Decimal("0.6")]
+    found = spending([("waits", None, tries), ("lost", None, tries[:1])], {"waits"})
+    assert [(one.request_sha256, one.cost) for one in found.twice] == [
+        ("lost", Decimal("0.5")),
+        ("waits", Decimal("0.5")),
+    ]
+    assert found.spent.cost == Decimal("1.6")
+    assert "in a batch" in [row[0] for row in spend_rows(found)[1]]
+
+
 def test_the_ledger_of_a_real_store(tmp_path: Path) -> None:
     async def fill() -> Responses:
         store = Responses(Artefacts(tmp_path))

@@ -181,3 +181,9 @@ def _read(path: Path, kind: type[_R]) -> _R | None:
     except ValidationError as error:
         message = f"{path} is damaged; restore it, or give the batch up by moving its folder away"
         raise IntegrityError(message) from error
+
+
+def waiting_in(root: Path) -> frozenset[str]:
+    """Return the hashes of the requests in batches under root that have not ended."""
+    folders = BatchFolder.all(root, under_way=True)
+    return frozenset(asked.request_sha256 for folder in folders for asked in folder.intent.asked)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from curation.drafting.batches.folder import BatchFolder
+from curation.drafting.batches.folder import waiting_in
 from curation.drafting.batches.lines import request_line
 from curation.drafting.batches.records import Asked, UnansweredError, WaitingError
 from curation.drafting.batches.spool import Part, Spool
@@ -170,11 +170,7 @@ class AfterBatches:
         """Ask inner for all but the questions of the batches that lie under root and are not over."""
         self._inner = inner
         self._store = store
-        self._under_way = {
-            asked.request_sha256
-            for folder in BatchFolder.all(root, under_way=True)
-            for asked in folder.intent.asked
-        }
+        self._under_way = waiting_in(root)
 
     async def complete(self, request: LlmRequest) -> LlmResponse:
         """Return the inner model's answer. Raises WaitingError for a question that waits in a batch."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from curation.drafting.llm import AnswerNote
 from curation.drafting.money.budget import Money, Spent, dollars
+
+WAITS = "in a batch"
+"""What stands for the day, the model and the step of questions that wait in a batch."""
 
 Entry = tuple[str, AnswerNote | None, Sequence[Decimal | None]]
 """A request's hash, the note on its answer, and the most that each try may have cost (as `Responses.all`)."""
@@ -68,12 +71,16 @@ def step_of(prompt_id: str) -> str:
     return prompt_id.rpartition(".v")[0] or prompt_id
 
 
-def spending(entries: Iterable[Entry]) -> Spending:
-    """Return what was spent, of every request that was ever sent or answered, in any order."""
+def spending(entries: Iterable[Entry], under_way: Collection[str] = ()) -> Spending:
+    """Return what was spent, of every request that was ever sent or answered, in any order.
+
+    under_way: hashes of requests that wait in a batch: their last try is not lost, but held at its worst.
+    """
     rows: dict[tuple[str, str, str], SpendRow] = {}
     twice = []
     for request_sha256, note, tries in entries:
-        place = (note.at[:10], note.model, step_of(note.prompt_id)) if note else ("", "", "")
+        waits = note is None and request_sha256 in under_way
+        place = (note.at[:10], note.model, step_of(note.prompt_id)) if note else (WAITS if waits else "",) * 3
         lost = tries[:-1] if note else tries  # one try is the answer's
         if note is None and not lost:
             continue
@@ -89,6 +96,8 @@ def spending(entries: Iterable[Entry]) -> Spending:
             cost = sum((amount for amount in lost if amount is not None), Decimal(0))
             row.twice += len(lost)
             row.twice_cost += cost
+        if lost := lost[:-1] if waits else lost:
+            cost = sum((amount for amount in lost if amount is not None), Decimal(0))
             twice.append(PossiblyTwice(request_sha256, len(lost), cost, note is not None))
     ordered = sorted(twice, key=lambda one: one.request_sha256)
     return Spending(tuple(rows[place] for place in sorted(rows)), tuple(ordered))
@@ -129,7 +138,7 @@ def ledger_rows(found: Spending) -> tuple[list[str], list[list[str]]]:
     return _HEADINGS, [*rows, ["all", "", "", *_figures(_sum(found.rows))]]
 
 
-_SHORT_HEADINGS = ["by day, by model, by step", "answers", "tokens in", "out", "cost", "lost"]
+_SHORT_HEADINGS = ["by day, by model, by step", "answers", "tokens in", "out", "cost", "unsure"]
 _HEADINGS = [
     "day",
     "model",
@@ -139,7 +148,7 @@ _HEADINGS = [
     "tokens in",
     "tokens out",
     "cost",
-    "lost, at most",
+    "unsure, at most",
 ]
 _SUMMED = ("answers", "in_batch", "input_tokens", "output_tokens", "unpriced", "twice")
 
