@@ -77,6 +77,11 @@ def _cost(tokens_in: int, tokens_out: int) -> Decimal:
     return (tokens_in * IN + tokens_out * OUT) / 1_000_000
 
 
+def told_of_twice(home: Path) -> set[str]:
+    """Return the requests of which the project says that they were possibly paid twice."""
+    return {key for key, note, tries in Responses(Artefacts(home)).all() if len(tries) > (note is not None)}
+
+
 def booked(home: Path) -> tuple[Decimal, Decimal]:
     """Return what the project notes as spent on kept answers, and at most on tries without one."""
     spent = lost = Decimal(0)
