@@ -28,6 +28,7 @@ class RuleServer(ThreadingHTTPServer):
     """Serves 127.0.0.1 on a free port; every request but /health needs the bearer token."""
 
     daemon_threads = True
+    request_queue_size = 1024  # the client opens all its connections at once; five is the default
 
     def __init__(self, ledger: Ledger, token: str) -> None:
         """Bind to a free port of the loopback interface."""
